@@ -1,0 +1,101 @@
+"""exportimpact: what public support programmes do to the exports of small and medium firms.
+
+Matched comparison, panel difference-in-differences and longitudinal models, in the order of the
+OECD's evaluation ladder, tested on synthetic panels with known effects.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from exportimpact.core.assumption import all_of, any_of
+from exportimpact.core.builder import CellBuilder
+from exportimpact.core.diagnostic import diagnostic
+from exportimpact.core.estimand import Estimand
+from exportimpact.core.estimator import Estimator, estimator
+from exportimpact.core.exhibit import Exhibit
+from exportimpact.core.finding import Finding
+from exportimpact.core.outcome import Outcome
+from exportimpact.core.result import EstimationResult
+from exportimpact.core.spec import EstimatorSpec
+from exportimpact.core.step import Step
+from exportimpact.core.versions import __version__
+from exportimpact.data import Assignment, Panel
+from exportimpact.design import Design, SealedDesign
+from exportimpact.errors import ExportImpactError, ExportImpactWarning
+
+if TYPE_CHECKING:
+    from exportimpact import did, matched, plot, synthetic
+    from exportimpact.core.versions import show_versions
+    from exportimpact.diagnostics import diagnose
+    from exportimpact.evaluation import Evaluation, Objective, Plan, evaluate
+    from exportimpact.report import write_report
+    from exportimpact.study import run_study, verify
+
+
+
+__all__ = [
+    "Assignment",
+    "CellBuilder",
+    "Design",
+    "Estimand",
+    "EstimationResult",
+    "Estimator",
+    "EstimatorSpec",
+    "Evaluation",
+    "Exhibit",
+    "ExportImpactError",
+    "ExportImpactWarning",
+    "Finding",
+    "Objective",
+    "Outcome",
+    "Panel",
+    "Plan",
+    "SealedDesign",
+    "Step",
+    "__version__",
+    "all_of",
+    "any_of",
+    "diagnose",
+    "diagnostic",
+    "did",
+    "estimator",
+    "evaluate",
+    "matched",
+    "plot",
+    "run_study",
+    "show_versions",
+    "synthetic",
+    "verify",
+    "write_report",
+]
+
+logging.getLogger("exportimpact").addHandler(logging.NullHandler())
+
+# Loaded on first use, so that `import exportimpact` stays as light as pandas.
+_LATER = {
+    "diagnose": "exportimpact.diagnostics",
+    "Evaluation": "exportimpact.evaluation",
+    "Objective": "exportimpact.evaluation",
+    "Plan": "exportimpact.evaluation",
+    "evaluate": "exportimpact.evaluation",
+    "write_report": "exportimpact.report",
+    "run_study": "exportimpact.study",
+    "verify": "exportimpact.study",
+    "show_versions": "exportimpact.core.versions",
+}
+_MODULES = frozenset({"did", "matched", "plot", "synthetic"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"exportimpact.{name}")
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'exportimpact' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""The vocabulary: outcomes, estimands, assumptions, results, findings; frozen, and without data."""

@@ -1,0 +1,97 @@
+"""The assumption lattice: what an estimator requires, with alternatives where theory has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from exportimpact.errors import InputError, did_you_mean
+
+ASSUMPTIONS: frozenset[str] = frozenset(
+    {
+        "parallel_trends",
+        "parallel_trends_given_x",
+        "no_anticipation",
+        "overlap",
+        "outcome_model",
+        "propensity_model",
+        "unconfoundedness",
+        "typical_firms_comparable",
+        "no_interference",
+        "homogeneous_effects",
+        "strict_exogeneity",
+        "mean_stationarity",
+        "no_dominant_firm",
+        "missing_at_random",
+        "independent_clusters",
+    }
+)
+"""Names that requirements and scenarios may use; each has a sentence in the catalogue."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """`kind` of the `parts`: every one ("all") or at least one ("any") must hold."""
+
+    kind: Literal["all", "any"]
+    parts: tuple[Requirement | str, ...]
+
+    def holds(self, held: Iterable[str]) -> bool:
+        """Return whether the requirement is met where the assumptions `held` hold."""
+        known = frozenset(held)
+        met = [p.holds(known) if isinstance(p, Requirement) else p in known for p in self.parts]
+        return all(met) if self.kind == "all" else any(met)
+
+    def names(self) -> frozenset[str]:
+        """Return every assumption that is named, alternatives included."""
+        found: set[str] = set()
+        for part in self.parts:
+            found |= part.names() if isinstance(part, Requirement) else {part}
+        return frozenset(found)
+
+    def __str__(self) -> str:
+        shown = [f"({p})" if isinstance(p, Requirement) else p for p in self.parts]
+        return (" and " if self.kind == "all" else " or ").join(shown)
+
+
+Required: TypeAlias = Requirement | str | Iterable["Requirement | str"]
+
+
+def all_of(*parts: Requirement | str) -> Requirement:
+    """Return the requirement that every part holds.
+
+    Examples
+    --------
+    >>> need = all_of("overlap", any_of("outcome_model", "propensity_model"))
+    >>> need.holds({"overlap", "outcome_model"}), need.holds({"overlap"})
+    (True, False)
+    """
+    return Requirement("all", _checked(parts))
+
+
+def any_of(*parts: Requirement | str) -> Requirement:
+    """Return the requirement that at least one part holds."""
+    return Requirement("any", _checked(parts))
+
+
+def as_requirement(required: Required) -> Requirement:
+    """Return a requirement from a requirement, a name, or a set of either (all must hold)."""
+    if isinstance(required, Requirement):
+        return required
+    if isinstance(required, str):
+        return all_of(required)
+    parts = sorted(required, key=str)
+    return all_of(*parts)
+
+
+def _checked(parts: tuple[Requirement | str, ...]) -> tuple[Requirement | str, ...]:
+    for part in parts:
+        if isinstance(part, str) and part not in ASSUMPTIONS:
+            raise InputError(
+                "EI-E01",
+                f"Unknown assumption {part!r}: a check registered for it could never be found. "
+                + did_you_mean(part, sorted(ASSUMPTIONS)),
+                assumption=part,
+            )
+    return parts

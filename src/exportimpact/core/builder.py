@@ -1,0 +1,228 @@
+"""Where an estimator puts its cells; counts, clusters and the sample account are kept for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from exportimpact._typing import FloatArray, IntArray, Pool
+from exportimpact.core.account import SampleAccount
+from exportimpact.core.aggregation import CellIndex, Sizes
+from exportimpact.core.cell import Cell
+from exportimpact.core.cellset import CellSet, Counts
+from exportimpact.core.estimand import Estimand
+from exportimpact.core.exhibit import Exhibit
+from exportimpact.core.protocols import DesignLike
+from exportimpact.core.provenance import Provenance
+from exportimpact.core.result import EstimationResult
+from exportimpact.errors import CapabilityError, NotIdentifiedError
+from exportimpact.language import Message, message
+from exportimpact.numerics.influence import Block, Influence
+
+
+@dataclass(eq=False)
+class _Entry:
+    cell: Cell
+    estimate: float
+    psi: FloatArray
+    mean: float
+    mean_psi: FloatArray
+    raw_weights: FloatArray
+
+
+@dataclass(eq=False)
+class CellBuilder:
+    """Collects cells of one estimation and turns them into a result.
+
+    Parameters
+    ----------
+    design : sealed design
+    estimator : the estimator instance, for the record
+    """
+
+    design: DesignLike
+    estimator: Any
+    pool: Pool | None = None
+    _entries: list[_Entry] = field(default_factory=list)
+    _failed: list[tuple[int, int, Message]] = field(default_factory=list)
+    _exhibits: list[Exhibit] = field(default_factory=list)
+    _notes: list[Message] = field(default_factory=list)
+
+    def add(
+        self, cell: Cell, *, estimate: float, influence: FloatArray, sampled: bool = False
+    ) -> None:
+        """Add an estimated cell.
+
+        Parameters
+        ----------
+        cell : Cell
+        estimate : float
+        influence : (n_firms,)
+            psi with estimate - truth about mean(psi), zero outside the cell. With `sampled`,
+            (n_rows,) in the order of ``cell.rows`` with estimate - truth about sum(psi).
+        sampled : bool
+        """
+        n = self.design.units.size
+        expected = cell.rows.size if sampled else n
+        if influence.shape != (expected,) or not np.isfinite(influence).all():
+            raise CapabilityError(
+                "EI-E05",
+                f"The influence function of cell ({cell.cohort}, {cell.period}) has shape "
+                f"{influence.shape} or values that are not finite; {expected} finite values were "
+                "expected. Errors and aggregates are computed from it alone. Return one value for "
+                f"each {'sampled firm' if sampled else 'firm of result.units'}.",
+                shape=influence.shape,
+            )
+        psi = influence * n if sampled else influence[cell.rows]
+        inside = cell.weights[: cell.supported.size]
+        level = self.design.wide().level(cell)[: cell.supported.size]
+        total = float(inside.sum())
+        mean = float(inside @ level) / total
+        mean_psi = n * inside * (level - mean) / total
+        members = self.design.members(cell.cohort)
+        raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
+        self._entries.append(_Entry(cell, float(estimate), psi, mean, mean_psi, raw))
+
+    def not_identified(self, cell: Cell, reason: Message) -> None:
+        """Record that a cell could not be estimated, and why."""
+        self._failed.append((cell.cohort, cell.period, reason))
+
+    def show(self, exhibit: Exhibit) -> None:
+        """Add an exhibit to the result."""
+        self._exhibits.append(exhibit)
+
+    def note(self, note: Message) -> None:
+        """Add a note to the result."""
+        self._notes.append(note)
+
+    def result(self) -> EstimationResult:
+        """Return the result.
+
+        Raises
+        ------
+        NotIdentifiedError
+            EI-E06 when no cell is left; the message lists the reasons.
+        """
+        failed = (*self.design.unidentified, *self._failed)
+        if not self._entries:
+            raise _nothing_left(failed)
+        self._entries.sort(key=lambda e: (e.cell.cohort, e.cell.period))
+        outcome = self.design.outcome_spec
+        comparison = self.design.settings["comparison"]
+        estimand = Estimand(
+            outcome=outcome.name,
+            scale=outcome.scale,
+            unit=outcome.unit,
+            cells=tuple((e.cell.cohort, e.cell.period) for e in self._entries),
+            comparison=comparison,
+            reference="typical" if self.pool == "others" else "comparison",
+        )
+        return EstimationResult(
+            provenance=Provenance.of(self.estimator, self.design),
+            estimand=estimand,
+            cells=self._cellset(),
+            design=self.design,
+            sample=self._account(),
+            exhibits=tuple(self._exhibits),
+            notes=(*self.design.facts, *self._notes),
+            not_identified=tuple(sorted(failed, key=lambda f: f[:2])),
+            labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},
+        )
+
+    def _ordinals(self) -> IntArray:
+        return np.union1d(
+            self.design.calendar.ordinals, np.array(self.design.cohorts, dtype=np.int64)
+        )
+
+    def _cellset(self) -> CellSet:
+        cells = [e.cell for e in self._entries]
+        cohorts = np.unique([c.cohort for c in cells])
+        index = CellIndex(
+            np.array([c.cohort for c in cells]),
+            np.array([c.period for c in cells]),
+            np.array([c.event_time for c in cells]),
+        )
+        n_cells, n_cohorts = len(cells), cohorts.size
+        place = np.searchsorted(cohorts, index.cohort)
+        n = self.design.units.size
+        sizes = np.array([self.design.member_weights(int(g)).sum() / n for g in cohorts])
+        blocks = [b for k in range(n_cohorts) for b in self._blocks(k, int(cohorts[k]), n_cells)]
+        influence = Influence(n, 3 * n_cells + n_cohorts, tuple(blocks))
+        return CellSet(
+            index=index,
+            estimate=np.array([e.estimate for e in self._entries]),
+            mean=np.array([e.mean for e in self._entries]),
+            base=np.array([c.base for c in cells]),
+            design_sizes=Sizes(sizes[place], 3 * n_cells + place),
+            observed_sizes=Sizes(
+                np.array([e.raw_weights.sum() / n for e in self._entries]),
+                2 * n_cells + np.arange(n_cells),
+            ),
+            counts=self._counts(cells),
+            moments=influence.moments(self.design.cohort_codes, self.design.cluster_codes),
+            influence=influence,
+            clustered=self.design.cluster_codes is not None,
+        )
+
+    def _blocks(self, k: int, cohort: int, n_cells: int) -> list[Block]:
+        """Influence of one cohort's cells, supported means, observed sizes, and its own size."""
+        entries = [(c, e) for c, e in enumerate(self._entries) if e.cell.cohort == cohort]
+        columns = np.array([c for c, _ in entries], dtype=np.int64)
+        rows = _union([e.cell.rows for _, e in entries])
+        values = np.zeros((rows.size, columns.size))
+        members = self.design.members(cohort)
+        inside = np.zeros((members.size, 2 * columns.size + 1))
+        inside[:, -1] = self.design.member_weights(cohort)
+        for j, (_, entry) in enumerate(entries):
+            values[np.searchsorted(rows, entry.cell.rows), j] = entry.psi
+            at = np.searchsorted(members, entry.cell.supported)
+            inside[at, j] = entry.mean_psi
+            inside[at, columns.size + j] = entry.raw_weights
+        own = np.concatenate([n_cells + columns, 2 * n_cells + columns, [3 * n_cells + k]])
+        return [Block(rows, columns, values), Block(members, own, inside)]
+
+    def _counts(self, cells: list[Cell]) -> Counts:
+        codes = self.design.cluster_codes
+        return Counts(
+            supported=np.array([c.supported.size for c in cells]),
+            comparison=np.array([c.comparison.size for c in cells]),
+            supported_clusters=np.array([_clusters(codes, c.supported) for c in cells]),
+            comparison_clusters=np.array([_clusters(codes, c.comparison) for c in cells]),
+        )
+
+    def _account(self) -> SampleAccount:
+        used = np.zeros((self.design.units.size, self.design.calendar.ordinals.size), dtype=bool)
+        for entry in self._entries:
+            rows = entry.cell.rows
+            used[rows, entry.cell.period_index] = True
+            used[rows, entry.cell.base_index] = True
+        account = self.design.account
+        firms, firm_periods = account.remaining
+        return account.drop(
+            "estimate",
+            message("account.in_no_cell"),
+            firms=firms - int(used.any(axis=1).sum()),
+            firm_periods=firm_periods - int(used.sum()),
+        )
+
+
+def _union(parts: list[IntArray]) -> IntArray:
+    return np.unique(np.concatenate(parts))
+
+
+def _clusters(codes: IntArray | None, rows: IntArray) -> int:
+    return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
+
+
+def _nothing_left(failed: tuple[tuple[int, int, Message], ...]) -> NotIdentifiedError:
+    reasons = {str(reason): None for _, _, reason in failed}
+    listed = " ".join(list(reasons)[:5]) or "The design has no cells."
+    return NotIdentifiedError(
+        "EI-E06",
+        f"No cohort x period cell can be estimated, so that there is no effect to report. {listed} "
+        "Widen the comparison pool, add periods before support, or drop covariates that separate "
+        "supported from comparison firms.",
+        reasons=tuple(reasons),
+    )

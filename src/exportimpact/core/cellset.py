@@ -1,0 +1,121 @@
+"""Estimated cells with the moments of their influence functions; the arithmetic of every error.
+
+Columns of the influence functions: effects of the cells, supported means of the cells, observed
+supported sizes of the cells, sizes of the cohorts. Every row of every table is a smooth function of
+these; its error needs the gradient and the moments only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from exportimpact._typing import FloatArray, IntArray
+from exportimpact.core.aggregation import CellIndex, Rows, Sizes
+from exportimpact.numerics.influence import Influence, Moments
+
+FEW_CLUSTERS = 50
+FEW_CLUSTERS_PER_SIDE = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Firms and clusters on both sides of each cell, each (n_cells,)."""
+
+    supported: IntArray
+    comparison: IntArray
+    supported_clusters: IntArray
+    comparison_clusters: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Errors of rows.
+
+    Attributes
+    ----------
+    std_error, df : (n_rows,)
+        NaN where there is none.
+    thin : (n_rows,) bool
+        Whether the row gives weight to a cohort with fewer than two clusters (firms) on a side.
+    covariance : (n_rows, n_rows)
+    """
+
+    std_error: FloatArray
+    df: FloatArray
+    thin: FloatArray
+    covariance: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class CellSet:
+    """All cells of one estimation.
+
+    Attributes
+    ----------
+    index : CellIndex
+    estimate, mean : (n_cells,)
+        Effect, and mean outcome of supported firms in the period.
+    base : (n_cells,) ordinals of base periods
+    design_sizes, observed_sizes : Sizes
+        Per cell: supported weight of its cohort in the design, and of those observed in the cell.
+    counts : Counts
+    moments : Moments
+    influence : Influence or None
+        None in a result read from JSON.
+    clustered : bool
+        Whether clusters are above the firm.
+    """
+
+    index: CellIndex
+    estimate: FloatArray
+    mean: FloatArray
+    base: IntArray
+    design_sizes: Sizes
+    observed_sizes: Sizes
+    counts: Counts
+    moments: Moments
+    influence: Influence | None
+    clustered: bool
+
+    def sizes(self, weights: Literal["design", "observed"]) -> Sizes:
+        """Return the sizes that weigh the cells."""
+        return self.design_sizes if weights == "design" else self.observed_sizes
+
+    @property
+    def few_clusters(self) -> bool:
+        """Whether errors are computed within (cohort, arm) strata of cluster sums."""
+        if not self.clustered:
+            return False
+        smallest = min(self.counts.supported_clusters.min(), self.counts.comparison_clusters.min())
+        total = self.moments.n_members
+        return total < FEW_CLUSTERS or bool(smallest < FEW_CLUSTERS_PER_SIDE)
+
+    def gradient(self, rows: Rows) -> FloatArray:
+        """Return d(row)/d(columns), (n_rows, n_columns)."""
+        n_columns = self.moments.total.shape[1]
+        gradient = rows.size_gradient(self.estimate, n_columns)
+        gradient[:, : len(self.index)] += rows.weights
+        return gradient
+
+    def mean_gradient(self, rows: Rows) -> FloatArray:
+        """Return d(mean of the row)/d(columns), (n_rows, n_columns)."""
+        n, n_columns = len(self.index), self.moments.total.shape[1]
+        gradient = rows.size_gradient(self.mean, n_columns)
+        gradient[:, n : 2 * n] += rows.weights
+        return gradient
+
+    def errors(self, gradient: FloatArray, weights: FloatArray) -> Errors:
+        """Return the errors of rows with this gradient that put `weights` on the cells."""
+        few = self.few_clusters
+        covariance = self.moments.within(gradient) if few else self.moments.pooled(gradient)
+        df = self.moments.satterthwaite(gradient)
+        smallest = np.minimum(self.counts.supported_clusters, self.counts.comparison_clusters)
+        thin = ((weights != 0) & (smallest < 2)).any(axis=1)
+        std_error = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
+        if self.clustered:
+            std_error = np.where(thin, np.nan, std_error)
+        df = np.where(thin, np.nan, df)
+        return Errors(std_error, df, thin, covariance)

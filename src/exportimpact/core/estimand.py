@@ -1,0 +1,77 @@
+"""The effect that is asked for: it links an estimator, the truth of a scenario, and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from exportimpact._typing import Aggregation, Comparison, Population, Scale
+from exportimpact.language import Message, message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimand:
+    """Average effect on supported firms, over stated cells, weighted in a stated way.
+
+    Attributes
+    ----------
+    outcome, scale, unit
+        The outcome, as declared.
+    cells : tuple of (cohort, period)
+        The (cohort, period) pairs that enter, as calendar ordinals (the year for yearly panels).
+    aggregation : {"cell", "simple", "event_time", "cohort", "calendar"}
+        "simple": cells weighted by the cohort's number (weight) of supported firms in the design.
+        "event_time": within an event time weighted so, the overall is the plain mean over event
+        times >= 0. "cohort": plain mean over a cohort's cells, the overall weighted by cohort size.
+        "calendar": within a period weighted by cohort size, the overall is the mean over periods.
+    key : int, tuple or None
+        The row: (cohort, period), event time, cohort or period; None with `overall`, or for a table
+        of several rows.
+    overall : bool
+        Whether this is the one-row summary of the aggregation.
+    weights : {"design", "observed"}
+        Whether cohort sizes are those of the design or those observed in each cell.
+    comparison : {"never", "not_yet", "rejected"} or None
+        The comparison pool; None when the effect does not depend on one.
+    population : {"super", "sample"}
+        Effect in the population that firms are drawn from, or on these very firms.
+    segment : tuple of (column, value) or None
+        Effect among the firms of one segment.
+    """
+
+    outcome: str
+    scale: Scale
+    unit: str | None
+    cells: tuple[tuple[int, int], ...]
+    aggregation: Aggregation = "cell"
+    key: int | tuple[int, int] | None = None
+    overall: bool = False
+    weights: Literal["design", "observed"] = "design"
+    comparison: Comparison | None = None
+    population: Population = "super"
+    segment: tuple[str, str] | None = None
+    reference: Literal["comparison", "typical"] = "comparison"
+
+    def at(self, key: int | tuple[int, int]) -> Estimand:
+        """Return the estimand of the row `key` of a table with several rows."""
+        return replace(self, key=key, overall=False)
+
+    def in_population(self, population: Population) -> Estimand:
+        """Return the same effect in the "super" population or the "sample"."""
+        return replace(self, population=population)
+
+    @property
+    def words(self) -> Message:
+        """The estimand in words."""
+        row = "overall" if self.overall else ("table" if self.key is None else "row")
+        return message(
+            f"estimand.{self.aggregation}_{row}",
+            outcome=self.outcome,
+            scale=message(f"estimand_scale.{self.scale}", unit=self.unit or "its unit"),
+            key=self.key if not isinstance(self.key, tuple) else f"{self.key[0]}, {self.key[1]}",
+            cells=len(self.cells),
+            weights=message(f"estimand_weights.{self.weights}"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.words)

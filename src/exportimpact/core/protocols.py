@@ -1,0 +1,144 @@
+"""What estimators and diagnostics may see of a design, read-only.
+
+The classes themselves live in `exportimpact.design`; the vocabulary here does not know them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from exportimpact._typing import AnyArray, FloatArray, IntArray, Pool
+from exportimpact.core.account import SampleAccount
+from exportimpact.core.cell import Cell
+from exportimpact.core.outcome import Outcome
+from exportimpact.language import Message
+
+
+class CalendarLike(Protocol):
+    """The panel's calendar: ordinals and their labels."""
+
+    @property
+    def step(self) -> int:
+        """Distance between two periods, in ordinals."""
+        ...
+
+    @property
+    def ordinals(self) -> IntArray:
+        """The complete grid of periods, (n_periods,)."""
+        ...
+
+    def label(self, ordinal: int) -> int | str:
+        """Return what a reader calls the period."""
+        ...
+
+
+class WideLike(Protocol):
+    """The outcome and the covariates of a design as arrays, firms x periods."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of `covariates`."""
+        ...
+
+    def change(self, cell: Cell) -> FloatArray:
+        """Return the change since the base period of the cell's rows, (n_rows,)."""
+        ...
+
+    def level(self, cell: Cell) -> FloatArray:
+        """Return the outcome in the cell's period, (n_rows,)."""
+        ...
+
+    def covariates(self, cell: Cell) -> FloatArray:
+        """Return a constant and the covariates at the base period, (n_rows, 1 + k)."""
+        ...
+
+
+@runtime_checkable
+class DesignLike(Protocol):
+    """A design: sample, comparison, periods; no estimate."""
+
+    @property
+    def outcome_spec(self) -> Outcome:
+        """The one outcome of the design."""
+        ...
+
+    @property
+    def units(self) -> AnyArray:
+        """Firm ids in the order of rows, (n_firms,)."""
+        ...
+
+    @property
+    def calendar(self) -> CalendarLike:
+        """The panel's calendar."""
+        ...
+
+    @property
+    def cohorts(self) -> tuple[int, ...]:
+        """Ordinals at which firms are first supported."""
+        ...
+
+    @property
+    def cohort_codes(self) -> IntArray:
+        """Stratum of each firm, (n_firms,): 0 never supported, then cohorts in order."""
+        ...
+
+    @property
+    def cluster_codes(self) -> IntArray | None:
+        """Cluster of each firm, (n_firms,), or None when the firm is the cluster."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The design's options, for the seal and the manifest."""
+        ...
+
+    @property
+    def account(self) -> SampleAccount:
+        """What left the sample before any cell."""
+        ...
+
+    @property
+    def facts(self) -> tuple[Message, ...]:
+        """What a reader of any result from this design must know."""
+        ...
+
+    @property
+    def unidentified(self) -> tuple[tuple[int, int, Message], ...]:
+        """Cells (cohort, period) that cannot be estimated, with the reason."""
+        ...
+
+    def cells(self, pool: Pool | None = None) -> Iterator[Cell]:
+        """Yield the identified cells."""
+        ...
+
+    def wide(self) -> WideLike:
+        """Return the arrays that estimators work on."""
+        ...
+
+    def members(self, cohort: int) -> IntArray:
+        """Return the rows of the cohort's firms in the design, increasing."""
+        ...
+
+    def member_weights(self, cohort: int) -> FloatArray:
+        """Return the weights of the cohort's firms at its base period, as given in the panel."""
+        ...
+
+    def seal(self, *, exploratory: bool = False) -> SealedLike:
+        """Return the design with its hash."""
+        ...
+
+
+@runtime_checkable
+class SealedLike(DesignLike, Protocol):
+    """A design that was sealed before any outcome after support was looked at."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of settings and pre-support data."""
+        ...
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether the seal was set by the package because the user had not sealed."""
+        ...

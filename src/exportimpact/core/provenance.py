@@ -1,0 +1,98 @@
+"""Which estimator, with which parameters, on which sealed design, made a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exportimpact._typing import Rng
+from exportimpact.core.assumption import Requirement
+from exportimpact.core.protocols import DesignLike
+from exportimpact.core.step import Step
+
+if TYPE_CHECKING:
+    from exportimpact.core.spec import EstimatorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """The record that every result carries.
+
+    Attributes
+    ----------
+    estimator, title, reference : str
+    parameters : dict of the estimator's configuration
+    step : Step
+    requires : Requirement
+        Assumptions of method and design together.
+    conservative : bool
+    seal : str
+        Hash of the design.
+    exploratory : bool
+        Whether the design was sealed only when it was estimated.
+    settings : dict of the design's options
+    """
+
+    estimator: str
+    title: str
+    reference: str
+    parameters: dict[str, Any]
+    step: Step
+    requires: Requirement
+    conservative: bool
+    seal: str
+    exploratory: bool
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, estimator: Any, design: DesignLike) -> Provenance:
+        """Return the record of `estimator` on `design`."""
+        spec: EstimatorSpec = estimator.spec
+        requires = getattr(estimator, "requirement", None)
+        return cls(
+            estimator=spec.id,
+            title=spec.title,
+            reference=spec.reference,
+            parameters=parameters_of(estimator),
+            step=spec.step,
+            requires=requires(design) if callable(requires) else spec.requires,
+            conservative=spec.conservative,
+            seal=str(getattr(design, "hash", "")),
+            exploratory=bool(getattr(design, "exploratory", True)),
+            settings=dict(design.settings),
+        )
+
+    @property
+    def anticipation(self) -> int:
+        """Periods before support in which firms may already react."""
+        return int(self.settings.get("anticipation", 0)) * self.step_length
+
+    @property
+    def step_length(self) -> int:
+        """Distance between two periods of the panel, in ordinals."""
+        return int(self.settings.get("step", 1))
+
+    @property
+    def programme(self) -> str:
+        """The programme in focus, or "any"."""
+        return str(self.settings.get("programme") or "any")
+
+    def generator(self, rng: Rng) -> np.random.Generator:
+        """Return a generator from a seed, a generator, or, for None, the seal."""
+        return seeded(rng, self.seal)
+
+
+def parameters_of(estimator: object) -> dict[str, Any]:
+    """Return an estimator's configuration as plain values, for the manifest."""
+    if not is_dataclass(estimator):
+        return {}
+    return {f.name: getattr(estimator, f.name) for f in fields(estimator)}
+
+
+def seeded(rng: Rng, seal: str) -> np.random.Generator:
+    """Return a generator from a seed, a generator, or, for None, the seal."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(int(seal[:16] or "0", 16) if rng is None else rng)

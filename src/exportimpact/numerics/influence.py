@@ -1,0 +1,211 @@
+"""Influence functions in blocks, and the moments from which every error is computed.
+
+An influence function psi of an estimate satisfies: estimate - truth is about the mean of psi over
+firms. Blocks keep psi only for the firms that take part. All errors of linear combinations of cells
+need nothing but per-stratum sums and cross-products of psi (`Moments`), which do not grow with the
+number of firms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from exportimpact._typing import FloatArray, IntArray
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Influence of the firms `rows` on the columns `cols`.
+
+    Attributes
+    ----------
+    rows : (n_rows,) firm indices, increasing
+    cols : (n_cols,) column indices
+    values : (n_rows, n_cols)
+    """
+
+    rows: IntArray
+    cols: IntArray
+    values: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """Influence functions of estimates over firms; zero outside the blocks."""
+
+    n_firms: int
+    n_columns: int
+    blocks: tuple[Block, ...]
+
+    def combine(self, weights: FloatArray) -> Influence:
+        """Return the influence of linear combinations of the columns.
+
+        Parameters
+        ----------
+        weights : (n_columns, n_out)
+        """
+        out = np.zeros((self.n_firms, weights.shape[1]))
+        for block in self.blocks:
+            out[block.rows] += block.values @ weights[block.cols]
+        taking_part = np.flatnonzero(out.any(axis=1)).astype(np.int64)
+        columns = np.arange(weights.shape[1], dtype=np.int64)
+        return Influence(
+            self.n_firms, weights.shape[1], (Block(taking_part, columns, out[taking_part]),)
+        )
+
+    def cluster_sums(self, ids: IntArray) -> FloatArray:
+        """Return sums of psi within clusters, (n_clusters, n_columns); `ids` are codes from 0."""
+        n_clusters = int(ids.max()) + 1 if ids.size else 0
+        sums = np.zeros((n_clusters, self.n_columns))
+        for block in self.blocks:
+            members = sparse.csr_matrix(
+                (np.ones(block.rows.size), (ids[block.rows], np.arange(block.rows.size))),
+                shape=(n_clusters, block.rows.size),
+            )
+            sums[:, block.cols] += np.asarray(members @ block.values)
+        return sums
+
+    def dense(self, columns: IntArray | None = None) -> FloatArray:
+        """Return psi in full, (n_firms, n_columns)."""
+        wanted = np.arange(self.n_columns) if columns is None else columns
+        place = np.full(self.n_columns, -1)
+        place[wanted] = np.arange(len(wanted))
+        out = np.zeros((self.n_firms, len(wanted)))
+        for block in self.blocks:
+            at = place[block.cols]
+            keep = at >= 0
+            out[np.ix_(block.rows, at[keep])] += block.values[:, keep]
+        return out
+
+    def moments(self, strata: IntArray, clusters: IntArray | None = None) -> Moments:
+        """Return per-stratum moments of psi, summed within clusters first when these are given.
+
+        Parameters
+        ----------
+        strata : (n_firms,) codes from 0
+            A cluster that spans several strata is counted in one further stratum of its own kind.
+        clusters : (n_firms,) codes from 0, optional
+        """
+        if clusters is None:
+            return self._firm_moments(strata)
+        sums = self.cluster_sums(clusters)
+        stratum = _stratum_of_clusters(strata, clusters, sums.shape[0])
+        return _moments_of(sums, stratum, self.n_firms)
+
+    def _firm_moments(self, strata: IntArray) -> Moments:
+        m, n_strata = self.n_columns, int(strata.max()) + 1
+        members = np.zeros((n_strata, m), dtype=np.int64)
+        total, cross = np.zeros((n_strata, m)), np.zeros((n_strata, m, m))
+        place = [np.full(self.n_firms, -1, dtype=np.int64) for _ in self.blocks]
+        for at, block in zip(place, self.blocks, strict=True):
+            at[block.rows] = np.arange(block.rows.size)
+        for s in range(n_strata):
+            inside = np.flatnonzero(strata == s)
+            for start in range(0, inside.size, _CHUNK):
+                touched, dense = self._slice(inside[start : start + _CHUNK], place)
+                members[s, touched] += (dense != 0).sum(axis=0)
+                total[s, touched] += dense.sum(axis=0)
+                cross[s][np.ix_(touched, touched)] += dense.T @ dense
+        return Moments(self.n_firms, members, total, cross)
+
+    def _slice(self, firms: IntArray, place: Sequence[IntArray]) -> tuple[IntArray, FloatArray]:
+        parts: list[tuple[IntArray, IntArray, Block]] = []
+        for at, block in zip(place, self.blocks, strict=True):
+            row = at[firms]
+            inside = np.flatnonzero(row >= 0)
+            if inside.size:
+                parts.append((inside, row[inside], block))
+        if not parts:
+            return np.zeros(0, dtype=np.int64), np.zeros((firms.size, 0))
+        touched = np.unique(np.concatenate([b.cols for _, _, b in parts]))
+        dense = np.zeros((firms.size, touched.size))
+        for inside, row, block in parts:
+            cols = np.searchsorted(touched, block.cols)
+            dense[np.ix_(inside, cols)] += block.values[row]
+        return touched, dense
+
+
+def _stratum_of_clusters(strata: IntArray, clusters: IntArray, n_clusters: int) -> IntArray:
+    low = np.full(n_clusters, np.iinfo(np.int64).max)
+    high = np.full(n_clusters, -1)
+    np.minimum.at(low, clusters, strata)
+    np.maximum.at(high, clusters, strata)
+    mixed = int(strata.max()) + 1
+    return np.where(low == high, low, mixed).astype(np.int64)
+
+
+def _moments_of(sums: FloatArray, stratum: IntArray, n_firms: int) -> Moments:
+    n_strata, m = int(stratum.max()) + 1, sums.shape[1]
+    members = np.zeros((n_strata, m), dtype=np.int64)
+    total, cross = np.zeros((n_strata, m)), np.zeros((n_strata, m, m))
+    for s in range(n_strata):
+        inside = sums[stratum == s]
+        members[s] = (inside != 0).sum(axis=0)
+        total[s], cross[s] = inside.sum(axis=0), inside.T @ inside
+    return Moments(n_firms, members, total, cross)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sums and cross-products of (cluster sums of) psi within strata.
+
+    Attributes
+    ----------
+    n_firms : int
+    members : (n_strata, m)
+        Firms, or clusters, of each stratum that take part in each column.
+    total : (n_strata, m)
+    cross : (n_strata, m, m)
+    """
+
+    n_firms: int
+    members: IntArray
+    total: FloatArray
+    cross: FloatArray
+
+    @property
+    def n_members(self) -> int:
+        """Firms, or clusters, that take part in some column."""
+        return int(self.members.max(axis=1).sum())
+
+    def size(self, gradient: FloatArray) -> FloatArray:
+        """Return how many members of each stratum take part in each row, (n_strata, n_out)."""
+        used = gradient != 0
+        return np.stack(
+            [np.where(row, self.members, 0).max(axis=1) for row in used], axis=1
+        ).astype(float)
+
+    def pooled(self, gradient: FloatArray) -> FloatArray:
+        """Return sum psi psi' / n^2 of the rows of `gradient`, (n_out, n_out)."""
+        covariance: FloatArray = gradient @ self.cross.sum(axis=0) @ gradient.T / self.n_firms**2
+        return covariance
+
+    def within(self, gradient: FloatArray) -> FloatArray:
+        """Return the sum over strata of the within-stratum covariance with k/(k-1)."""
+        covariance = np.zeros((gradient.shape[0], gradient.shape[0]))
+        for k, total, cross in zip(self.size(gradient), self.total, self.cross, strict=True):
+            mean = gradient @ total / np.sqrt(np.maximum(k, 1))
+            factor = np.sqrt(np.where(k >= 2, k / np.maximum(k - 1, 1), 0.0))
+            spread = gradient @ cross @ gradient.T - np.outer(mean, mean)
+            covariance += spread * np.outer(factor, factor)
+        return covariance / self.n_firms**2
+
+    def satterthwaite(self, gradient: FloatArray) -> FloatArray:
+        """Return Welch-Satterthwaite degrees of freedom of each row of `gradient`, (n_out,)."""
+        k = self.size(gradient)
+        mean = self.total @ gradient.T
+        square = np.einsum("oi,sij,oj->so", gradient, self.cross, gradient, optimize=True)
+        spread = np.where(k >= 2, square - mean**2 / np.maximum(k, 1), 0.0)
+        spread = np.clip(spread * k / np.maximum(k - 1, 1), 0.0, None)
+        # Rounding leaves spread of order 1e-16 where a stratum has no part in the row.
+        spread[spread < 1e-12 * spread.sum(axis=0, keepdims=True)] = 0.0
+        denominator = (spread**2 / np.maximum(k - 1, 1)).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            df = spread.sum(axis=0) ** 2 / denominator
+        return np.where(denominator > 0, df, np.nan)
