@@ -1,0 +1,150 @@
+"""What a design may be asked for: options, names, and whether anybody is left to compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from exportimpact._typing import Base, Comparison, Unbalanced
+from exportimpact.errors import ColumnError, InputError, NotIdentifiedError, did_you_mean
+
+if TYPE_CHECKING:
+    from exportimpact.design.design import Design
+
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "comparison": get_args(Comparison),
+    "base": get_args(Base),
+    "unbalanced": get_args(Unbalanced),
+    "never": ("loosely", "strictly"),
+}
+
+
+def check_options(design: Design) -> None:
+    """Raise a coded error for an option or a name that does not exist."""
+    names = [o.name for o in design.panel.outcomes]
+    if design.outcome not in names:
+        raise ColumnError(
+            "EI-D01",
+            f"The panel has no outcome {design.outcome!r}; a design needs exactly one outcome "
+            f"of its "
+            f"panel. {did_you_mean(design.outcome, names)}",
+            outcome=design.outcome,
+        )
+    for option, allowed in _OPTIONS.items():
+        value = getattr(design, option)
+        if value not in allowed:
+            raise InputError(
+                "EI-D02",
+                f"{option}={value!r} is unknown; it decides which firms are compared. "
+                f"{did_you_mean(str(value), allowed)}",
+                option=option,
+                value=value,
+            )
+    for option, least in (("anticipation", 0), ("min_supported", 1)):
+        value = getattr(design, option)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(
+                "EI-D03",
+                f"{option}={value!r} must be a whole number of at least {least}; it decides which "
+                "periods and firms enter.",
+                option=option,
+                value=value,
+            )
+    known = (
+        *design.panel.baseline_names,
+        *([design.panel.cluster] if design.panel.cluster else []),
+    )
+    if design.assigned_at is not None and design.assigned_at not in known:
+        raise ColumnError(
+            "EI-D06",
+            f"assigned_at={design.assigned_at!r} is not a baseline or cluster column of the "
+            f"panel, so "
+            "that the level of assignment cannot be cross-checked. "
+            f"{did_you_mean(design.assigned_at, known)}",
+            column=design.assigned_at,
+        )
+
+
+def check_support(design: Design) -> None:
+    """Raise a coded error when nobody is supported, or nobody is left to compare with."""
+    if design.comparison == "rejected" and not design.aligned.rejected:
+        raise InputError(
+            "EI-D05",
+            "comparison='rejected' needs applications that were not awarded, and the support data "
+            "hold none; without them the comparison firms would be chosen by the analyst. Pass "
+            'Assignment.from_spells(..., awarded="column"), or compare with "never" or "not_yet".',
+        )
+    sample = design._sample
+    if not sample.cohorts.size:
+        raise NotIdentifiedError(
+            "EI-D07",
+            "No firm of the design is first supported inside the panel: "
+            f"{int(design.aligned.before_panel.sum())} were supported at or before its first "
+            f"period, "
+            f"{int(design.aligned.after_panel.sum())} after its last. There is no change to "
+            f"measure. "
+            "Check the award years against the panel's periods, and which outcome values are "
+            "missing.",
+        )
+    if design.comparison == "never" and not sample.in_never_pool.any():
+        raise NotIdentifiedError(
+            "EI-D08",
+            "No firm of the design was never supported, so that there is nothing to compare with. "
+            'Use comparison="not_yet" (firms supported later), or add firms without support.',
+        )
+
+
+def settings_of(design: Design) -> dict[str, Any]:
+    """Return the options of a design as plain values."""
+    panel, calendar = design.panel, design.panel.calendar
+    covariates = design.covariates
+    return {
+        "outcome": design.outcome,
+        "comparison": design.comparison,
+        "covariates": covariates if isinstance(covariates, str) else list(covariates),
+        "anticipation": design.anticipation,
+        "base": design.base,
+        "unbalanced": design.unbalanced,
+        "assigned_at": design.assigned_at,
+        "never": design.never,
+        "min_supported": design.min_supported,
+        "programme": design.support.programme,
+        "others": design.support.others,
+        "cluster": panel.cluster,
+        "weighted": panel.weight is not None,
+        "frequency": calendar.frequency,
+        "step": int(calendar.step),
+        "first_period": int(calendar.ordinals[0]),
+        "last_period": int(calendar.ordinals[-1]),
+        "panel": panel.fingerprint,
+        "asks": {
+            "weights": panel.weight is not None,
+            "matched": False,
+            "not_yet": design.comparison == "not_yet",
+            "rejected": design.comparison == "rejected",
+            "covariates": bool(covariates),
+        },
+    }
+
+
+def starts_differ(design: Design) -> tuple[int, int]:
+    """Return groups of the level of assignment whose firms start apart, and all groups."""
+    assert design.assigned_at is not None
+    panel = design.panel
+    if design.assigned_at == panel.cluster:
+        groups = panel.cluster_codes.astype(float)
+    else:
+        values = panel.baseline(design.assigned_at).values
+        seen = np.isfinite(values)
+        groups = np.where(
+            seen.any(axis=1), values[np.arange(len(values)), seen.argmax(axis=1)], np.nan
+        )
+    inside = design._sample.inside & np.isfinite(groups)
+    _, codes = np.unique(groups[inside], return_inverse=True)
+    first = design._sample.first[inside]
+    low = np.full(codes.max() + 1, np.iinfo(np.int64).max)
+    high = np.full(codes.max() + 1, np.iinfo(np.int64).min)
+    np.minimum.at(low, codes, first)
+    np.maximum.at(high, codes, first)
+    return int((low != high).sum()), int(low.size)

@@ -1,0 +1,134 @@
+"""Which cells are identified, from which firms; the others get a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from exportimpact._typing import Base, BoolArray, FloatArray, IntArray, Pool
+from exportimpact.core.cell import Cell
+from exportimpact.data import NEVER, AlignedSupport, Panel
+from exportimpact.design.sample import Sample
+from exportimpact.design.wide import Wide
+from exportimpact.language import Message, message
+
+Unidentified: TypeAlias = tuple[int, int, Message]
+
+
+@dataclass(frozen=True, eq=False)
+class Identifier:
+    """Walks over cohorts and periods and yields cells, or the reason why there is none."""
+
+    panel: Panel
+    support: AlignedSupport
+    sample: Sample
+    wide: Wide
+    anticipation: int
+    base: Base
+
+    def cells(self, pool: Pool) -> Iterator[Cell | Unidentified]:
+        """Yield every cohort x period cell but the reference periods."""
+        for cohort in self.sample.cohorts:
+            yield from self._of_cohort(int(cohort), pool)
+
+    def member_weights(self, cohort: int, members: IntArray) -> FloatArray:
+        """Return the weights of `members` at the cohort's base period, 1 without a weight."""
+        base = self.panel.calendar.index(self._last_before(cohort))
+        if self.panel.weight is None or base is None:
+            return np.ones(members.size)
+        weight = self.panel.weight[members, base]
+        return np.where(np.isfinite(weight), weight, 0.0)
+
+    def _last_before(self, cohort: int) -> int:
+        return cohort - self.panel.calendar.step * (1 + self.anticipation)
+
+    def _of_cohort(self, cohort: int, pool: Pool) -> Iterator[Cell | Unidentified]:
+        calendar = self.panel.calendar
+        lead = self._last_before(cohort)
+        own = self.sample.inside & (self.sample.first == cohort)
+        for t, ordinal in enumerate(calendar.ordinals):
+            period = int(ordinal)
+            before = period <= lead
+            base = period - calendar.step if self.base == "varying" and before else lead
+            if period == base or (before and self.base == "varying" and t == 0):
+                continue
+            b = calendar.index(base)
+            if b is None:
+                label = calendar.label(base)
+                yield cohort, period, message("cell.no_base", base=label)
+                continue
+            comparison = self._pool(pool, cohort, max(period, base)) & ~own
+            yield self._cell(cohort, period, base, (t, b), own, comparison)
+
+    def _cell(
+        self,
+        cohort: int,
+        period: int,
+        base: int,
+        columns: tuple[int, int],
+        own: BoolArray,
+        comparison: BoolArray,
+    ) -> Cell | Unidentified:
+        t, b = columns
+        observed = self._observed(t, b)
+        supported, compared = np.flatnonzero(own & observed), np.flatnonzero(comparison & observed)
+        label = self.panel.calendar.label
+        if not supported.size:
+            reason = message("cell.no_supported", base=label(base), period=label(period))
+            return cohort, period, reason
+        if not comparison.any():
+            return cohort, period, message("cell.no_pool", period=label(period))
+        if not compared.size:
+            reason = message("cell.no_comparison", base=label(base), period=label(period))
+            return cohort, period, reason
+        weights = np.ones(supported.size + compared.size)
+        if self.panel.weight is not None:
+            weights = self.panel.weight[np.concatenate([supported, compared]), b]
+            weights = weights / weights.mean()
+        return Cell(
+            cohort=cohort,
+            period=period,
+            base=base,
+            event_time=period - cohort,
+            period_index=t,
+            base_index=b,
+            supported=supported,
+            comparison=compared,
+            weights=weights,
+        )
+
+    def _observed(self, t: int, b: int) -> BoolArray:
+        """Observed at both ends, alive and with covariates at the base period."""
+        alive = ~(self.panel.exit_ordinal < self.panel.calendar.ordinals[b])
+        seen = np.isfinite(self.wide.outcome[:, t]) & np.isfinite(self.wide.outcome[:, b]) & alive
+        if self.panel.weight is not None:
+            seen &= np.isfinite(self.panel.weight[:, b])
+        if self.wide.builder is not None:
+            seen &= self.wide.known(b)
+        return np.asarray(seen, dtype=bool)
+
+    def _pool(self, pool: Pool, cohort: int, latest: int) -> BoolArray:
+        sample, reach = self.sample, self.anticipation * self.panel.calendar.step
+        if pool == "never":
+            return sample.in_never_pool
+        if pool == "others":
+            return sample.inside
+        if pool == "not_yet":
+            later = (sample.first != NEVER) & (sample.first > latest + reach)
+            waiting: BoolArray = sample.inside & later & ~sample.outside_comparison
+            return sample.in_never_pool | waiting
+        rejected: BoolArray = (
+            self._rejected(cohort) & sample.inside & (sample.first > latest + reach)
+        )
+        return rejected
+
+    def _rejected(self, cohort: int) -> BoolArray:
+        rejected = self.support.rejected or {}
+        rounds = np.unique(self.support.rounds[self.sample.first == cohort])
+        flag = np.zeros(self.panel.n_firms, dtype=bool)
+        for ordinal in rounds[rounds != NEVER]:
+            flag[rejected.get(int(ordinal), np.zeros(0, dtype=np.int64))] = True
+        return flag

@@ -1,0 +1,141 @@
+"""Who is in the design: cohorts, exclusions with reasons, and what is observed when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from exportimpact._typing import BoolArray, FloatArray, IntArray, Unbalanced
+from exportimpact.core.account import SampleAccount
+from exportimpact.core.outcome import Outcome
+from exportimpact.data import NEVER, AlignedSupport, Panel
+from exportimpact.errors import InputError
+from exportimpact.language import Message, message
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The firms of a design.
+
+    Attributes
+    ----------
+    y : (n_firms, n_periods)
+        The outcome on its own scale, NaN outside the sample.
+    first : (n_firms,)
+        Ordinal of first support within the panel, `NEVER` for firms without.
+    in_never_pool : (n_firms,) bool
+    outside_comparison : (n_firms,) bool
+        Firms with support from other programmes, which serve in no comparison.
+    inside : (n_firms,) bool
+        Whether the firm is in the design at all.
+    cohorts : (n_cohorts,) ordinals
+    account : SampleAccount
+    """
+
+    y: FloatArray
+    first: IntArray
+    in_never_pool: BoolArray
+    outside_comparison: BoolArray
+    inside: BoolArray
+    cohorts: IntArray
+    account: SampleAccount
+
+
+def draw_sample(
+    panel: Panel,
+    support: AlignedSupport,
+    outcome: Outcome,
+    *,
+    unbalanced: Unbalanced,
+    strictly_never: bool,
+    min_supported: int,
+) -> Sample:
+    """Return the sample of a design; everything that leaves is in its account with a reason."""
+    book = _Book(panel, panel.wide(outcome.name))
+    book.add_after_exit()
+    book.drop_values(~np.isfinite(book.y) & panel.observed, _missing_reason(outcome))
+    book.drop_firms(support.before_panel, message("account.always_supported"))
+    outside = support.other_supported & (support.others == "drop_comparison")
+    unsupported = (support.first == NEVER) | support.after_panel
+    book.drop_firms(outside & unsupported, message("account.other_programme"))
+    censored = support.censor_from[:, None] <= panel.calendar.ordinals[None, :]
+    book.drop_values(censored & np.isfinite(book.y), message("account.censored"))
+    if strictly_never:
+        book.drop_firms(support.after_panel, message("account.after_panel"))
+    first = np.where(support.after_panel, NEVER, support.first)
+    if unbalanced != "pairwise":
+        _balance(book, outcome, unbalanced)
+    cohorts, size = np.unique(first[book.inside & (first != NEVER)], return_counts=True)
+    small = cohorts[size < min_supported]
+    if small.size:
+        reason = message("account.small_cohort", minimum=min_supported, cohorts=int(small.size))
+        book.drop_firms(np.isin(first, small), reason)
+    return Sample(
+        y=book.y,
+        first=first,
+        in_never_pool=book.inside & (first == NEVER),
+        outside_comparison=outside,
+        inside=book.inside,
+        cohorts=cohorts[size >= min_supported],
+        account=book.account,
+    )
+
+
+def _missing_reason(outcome: Outcome) -> Message:
+    if outcome.scale == "log":
+        return message("account.missing_or_not_positive", outcome=outcome.name)
+    return message("account.missing_outcome", outcome=outcome.name)
+
+
+class _Book:
+    """Outcome, firms inside, and the account, kept in step with each other."""
+
+    def __init__(self, panel: Panel, y: FloatArray) -> None:
+        self.panel = panel
+        self.y = y.copy()
+        self.inside = np.ones(panel.n_firms, dtype=bool)
+        self.account = panel.account
+
+    def add_after_exit(self) -> None:
+        added = int((np.isfinite(self.y) & ~self.panel.observed).sum())
+        self.account = self.account.drop(
+            "design", message("account.zero_after_exit"), firm_periods=-added
+        )
+
+    def drop_values(self, which: BoolArray, reason: Message) -> None:
+        before = np.isfinite(self.y).any(axis=1) & self.inside
+        count = int((which & self.inside[:, None]).sum())
+        self.y[which] = np.nan
+        gone = self.inside & ~np.isfinite(self.y).any(axis=1) & (before | which.any(axis=1))
+        self.inside &= ~gone
+        self.account = self.account.drop(
+            "design", reason, firms=int(gone.sum()), firm_periods=count
+        )
+
+    def drop_firms(self, which: BoolArray, reason: Message) -> None:
+        leaving = which & self.inside
+        count = int(np.isfinite(self.y[leaving]).sum())
+        self.y[leaving] = np.nan
+        self.inside = self.inside & ~leaving
+        self.account = self.account.drop(
+            "design", reason, firms=int(leaving.sum()), firm_periods=count
+        )
+
+
+def _balance(book: _Book, outcome: Outcome, unbalanced: Unbalanced) -> None:
+    incomplete = book.inside & ~np.isfinite(book.y).all(axis=1)
+    if not incomplete.any():
+        return
+    if unbalanced == "error":
+        example = book.panel.units[np.flatnonzero(incomplete)[0]]
+        raise InputError(
+            "EI-D09",
+            f"{int(incomplete.sum())} of {int(book.inside.sum())} firms lack {outcome.name!r} "
+            f"in some "
+            f"period, for example firm {example}, and unbalanced='error' was asked for. Use "
+            'unbalanced="pairwise" (each comparison uses the firms observed at both ends) or '
+            '"balanced" (only firms observed in every period).',
+            firms=int(incomplete.sum()),
+        )
+    book.drop_firms(incomplete, message("account.unbalanced"))

@@ -1,0 +1,77 @@
+"""The seal: SHA-256 over canonical settings and the data up to each firm's base period.
+
+Settings are canonical JSON with floats at 12 significant digits. Data are columns by name and rows
+by firm and period as little-endian float64, ids as NFC UTF-8 text. A firm of a cohort counts up to
+its cohort's base period, a firm without a cohort up to the latest base period of any cohort. Row
+order, dtypes, versions, and every outcome or its presence after the base period do not enter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exportimpact._typing import BoolArray, FloatArray
+from exportimpact.data import NEVER
+
+if TYPE_CHECKING:
+    from exportimpact.design.design import Design
+
+VERSION = 1
+_NOT_DESIGN = frozenset({"panel", "asks", "last_period"})
+
+
+def seal_hash(design: Design) -> str:
+    """Return the hash of a design, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    settings = {k: v for k, v in design.settings.items() if k not in _NOT_DESIGN}
+    digest.update(canonical_json({"seal": VERSION, **settings}).encode("utf-8"))
+    panel = design.panel
+    first = design.aligned.first
+    for unit, start in zip(panel.units, first, strict=True):
+        text = unicodedata.normalize("NFC", str(unit))
+        digest.update(f"{text}\x1f{'' if start == NEVER else int(start)}\x1e".encode())
+    before = _before_support(design)
+    _add_column(digest, f"outcome:{design.outcome}", panel.wide(design.outcome), before)
+    for name in sorted(panel.baseline_names):
+        column = panel.baseline(name)
+        if column.categories is not None:
+            digest.update("\x1f".join(column.categories).encode("utf-8"))
+        _add_column(digest, f"baseline:{name}", column.values, before)
+    if panel.weight is not None:
+        _add_column(digest, "weight", panel.weight, before)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys, no spaces, and floats at 12 significant digits."""
+    return json.dumps(_rounded(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(v) for v in value]
+    return f"{value:.12g}" if isinstance(value, float) else value
+
+
+def _before_support(design: Design) -> BoolArray:
+    step, lead = design.calendar.step, 1 + design.anticipation
+    first = design._sample.first
+    latest = max(design.cohorts) - step * lead
+    limit = np.where(first == NEVER, latest, first - step * lead)
+    within: BoolArray = design.calendar.ordinals[None, :] <= limit[:, None]
+    return within
+
+
+def _add_column(digest: Any, name: str, values: FloatArray, before: BoolArray) -> None:
+    digest.update(f"\x1d{name}\x1d".encode())
+    row, column = np.nonzero(before & np.isfinite(values))
+    digest.update(row.astype("<i8").tobytes())
+    digest.update(column.astype("<i8").tobytes())
+    digest.update((values[row, column] + 0.0).astype("<f8").tobytes())

@@ -1,0 +1,37 @@
+"""Findings on designs and results, one file per family."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exportimpact.core import diagnostic
+from exportimpact.core.finding import Finding
+from exportimpact.core.protocols import SealedLike
+from exportimpact.core.result import EstimationResult
+from exportimpact.diagnostics import clusters, comparability, missing, sample, tails, trends
+
+__all__ = ["clusters", "comparability", "diagnose", "missing", "sample", "tails", "trends"]
+
+
+def diagnose(sealed: SealedLike, result: EstimationResult) -> tuple[Finding, ...]:
+    """Return the findings of every registered diagnostic on a design and a result from it.
+
+    Parameters
+    ----------
+    sealed : SealedDesign
+    result : EstimationResult
+        Cells, as the estimator returned them.
+
+    Returns
+    -------
+    tuple of Finding
+        Findings on the design, then on the result. What was not run is among them.
+    """
+    outcome = sealed.outcome_spec.name
+    on_design = [replace(f, outcome=outcome) for f in diagnostic.run("design", sealed)]
+    estimator = result.provenance.estimator
+    on_result = [
+        replace(f, outcome=outcome, estimator=estimator)
+        for f in diagnostic.run("result", sealed, result)
+    ]
+    return (*on_design, *on_result)

@@ -1,0 +1,1 @@
+"""Estimators, one family to a package; families do not import one another."""

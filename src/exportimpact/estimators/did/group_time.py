@@ -1,0 +1,207 @@
+"""Effects by cohort and period, each from its own clean comparison.
+
+For cohort g in period t the change since the base period is compared with that of firms never or
+not yet supported, with or without adjustment for covariates at the base period. Cells are not
+averaged here: aggregation, clustering and bands are written once, in the result.
+
+References
+----------
+Callaway & Sant'Anna (2021), doi:10.1016/j.jeconom.2020.12.001; adjustments as in
+`exportimpact.numerics.two_by_two`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, get_args
+
+import numpy as np
+
+from exportimpact._typing import Adjust, FloatArray
+from exportimpact.core.assumption import Requirement, all_of, any_of
+from exportimpact.core.builder import CellBuilder
+from exportimpact.core.cell import Cell
+from exportimpact.core.estimator import estimator
+from exportimpact.core.protocols import DesignLike, WideLike
+from exportimpact.core.result import EstimationResult
+from exportimpact.core.spec import EstimatorSpec
+from exportimpact.errors import InputError, did_you_mean
+from exportimpact.language import Message, message
+from exportimpact.numerics import two_by_two
+from exportimpact.numerics.regression import (
+    LeastSquares,
+    Logit,
+    dependent_columns,
+    least_squares,
+    logit,
+)
+
+_NEEDS: dict[Adjust, Requirement] = {
+    "none": all_of("parallel_trends"),
+    "regression": all_of("parallel_trends_given_x", "outcome_model"),
+    "weighting": all_of("parallel_trends_given_x", "overlap", "propensity_model"),
+    "doubly_robust": all_of(
+        "parallel_trends_given_x", "overlap", any_of("outcome_model", "propensity_model")
+    ),
+}
+
+
+@estimator(
+    id="group_time",
+    title="Group-time difference-in-differences",
+    reference="Callaway & Sant'Anna (2021), doi:10.1016/j.jeconom.2020.12.001; "
+    "Sant'Anna & Zhao (2020), doi:10.1016/j.jeconom.2020.06.003",
+    step="V-b",
+    requires=all_of(
+        "no_anticipation",
+        any_of(*_NEEDS.values()),
+    ),
+    accepts={"weights", "matched", "not_yet", "rejected", "covariates"},
+)
+@dataclass(frozen=True, kw_only=True)
+class GroupTime:
+    """Effects by cohort and period.
+
+    Parameters
+    ----------
+    adjust : {"doubly_robust", "regression", "weighting", "none"}
+        How covariates of the design are used. Without covariates all four are the difference in
+        mean changes.
+
+    Notes
+    -----
+    Requires no anticipation beyond the design's window, and parallel trends: unconditional for
+    ``"none"``; given covariates, with a right model of comparison firms' changes for
+    ``"regression"``, of support for ``"weighting"``, of either for ``"doubly_robust"``. Comparison
+    firms whose propensity is 0.995 or more get no weight.
+
+    References
+    ----------
+    Callaway & Sant'Anna (2021), doi:10.1016/j.jeconom.2020.12.001; Sant'Anna & Zhao (2020),
+    doi:10.1016/j.jeconom.2020.06.003
+    """
+
+    spec: ClassVar[EstimatorSpec]
+    adjust: Adjust = "doubly_robust"
+
+    def __post_init__(self) -> None:
+        if self.adjust not in get_args(Adjust):
+            raise InputError(
+                "EI-E08",
+                f"adjust={self.adjust!r} is unknown; it decides what is assumed of covariates. "
+                f"{did_you_mean(str(self.adjust), get_args(Adjust))}",
+                adjust=self.adjust,
+            )
+
+    def requirement(self, design: DesignLike) -> Requirement:
+        """Return what this configuration assumes on this design."""
+        adjusted = self.adjust if design.settings["covariates"] else "none"
+        return all_of("no_anticipation", *_NEEDS[adjusted].parts)
+
+    def estimate(self, design: DesignLike) -> EstimationResult:
+        """Return every identified cohort x period cell.
+
+        Parameters
+        ----------
+        design : Design or SealedDesign
+
+        Returns
+        -------
+        EstimationResult
+
+        Raises
+        ------
+        NotIdentifiedError
+            EI-E06 when no cell is identified.
+        """
+        wide, cells = design.wide(), CellBuilder(design, self)
+        adjust = self.adjust if design.settings["covariates"] else "none"
+        models = _Models(wide)
+        for cell in design.cells():
+            dy, d, w = wide.change(cell), cell.is_supported, cell.weights
+            if adjust == "none":
+                effect, psi = two_by_two.difference(dy, d, w)
+                cells.add(cell, estimate=effect, influence=psi, sampled=True)
+                continue
+            reason = models.prepare(cell, adjust)
+            if reason is not None:
+                cells.not_identified(cell, reason)
+                continue
+            effect, psi = models.estimate(adjust, dy, d, w)
+            cells.add(cell, estimate=effect, influence=psi, sampled=True)
+        if self.adjust == "none" and design.settings["covariates"]:
+            cells.note(message("note.covariates_unused", estimator=self.spec.title))
+        if models.trimmed:
+            cells.note(message("note.trimmed", firms=models.trimmed, limit=0.995))
+        return cells.result()
+
+
+@dataclass(eq=False)
+class _Models:
+    """First-step fits of the cell at hand; what does not vary between cells is fitted once."""
+
+    wide: WideLike
+    trimmed: int = 0
+    _key: tuple[int, bytes] | None = None
+    _X: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    _score: Logit | None = None
+    _reason: Message | None = None
+
+    def prepare(self, cell: Cell, adjust: Adjust) -> Message | None:
+        """Load the cell's covariates and propensity; return why it is not identified, if so."""
+        rows = cell.rows
+        key = (cell.base_index, rows.tobytes())
+        if key == self._key:
+            return self._reason
+        self._key, self._score = key, None
+        X = self.wide.covariates(cell)
+        present = np.concatenate([[True], (X[:, 1:] != 0).any(axis=0)])
+        self._X = X[:, present]
+        names = [n for n, there in zip(self.wide.names, present, strict=True) if there]
+        self._reason = self._fit(cell, adjust, names)
+        return self._reason
+
+    def estimate(
+        self, adjust: Adjust, dy: FloatArray, d: FloatArray, w: FloatArray
+    ) -> tuple[float, FloatArray]:
+        """Return effect and influence of the prepared cell."""
+        if adjust == "regression":
+            return two_by_two.regression(dy, d, w, self._X, self._line(dy, d, w))
+        assert self._score is not None
+        if adjust == "weighting":
+            return two_by_two.weighting(dy, d, w, self._X, self._score)
+        return two_by_two.doubly_robust(dy, d, w, self._X, self._line(dy, d, w), self._score)
+
+    def _line(self, dy: FloatArray, d: FloatArray, w: FloatArray) -> LeastSquares:
+        other = d == 0
+        return least_squares(self._X[other], dy[other], w[other])
+
+    def _fit(self, cell: Cell, adjust: Adjust, names: list[str]) -> Message | None:
+        X, d = self._X, cell.is_supported
+        n_comparison, k = cell.comparison.size, X.shape[1]
+        if n_comparison <= k:
+            return message("cell.too_few_comparison", firms=int(n_comparison), columns=k)
+        dependent = dependent_columns(X[d == 0])
+        if dependent.any():
+            named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
+            return message("cell.collinear", covariates=named)
+        if adjust == "regression":
+            return None
+        score = logit(X, d, cell.weights)
+        if not score.converged:
+            return message("cell.separated", covariate=_separating(X, d, names))
+        kept = score.probability[d == 0] < two_by_two.MAX_PROPENSITY
+        if not kept.any():
+            return message("cell.no_overlap")
+        self.trimmed = max(self.trimmed, int((~kept).sum()))
+        self._score = score
+        return None
+
+
+def _separating(X: FloatArray, d: FloatArray, names: list[str]) -> str:
+    """Return the covariate whose values overlap least between the two sides."""
+    overlap = []
+    for x in X.T[1:]:
+        low, high = max(x[d == 1].min(), x[d == 0].min()), min(x[d == 1].max(), x[d == 0].max())
+        overlap.append(float(((x >= low) & (x <= high)).mean()) if low <= high else -1.0)
+    return names[1 + int(np.argmin(overlap))]
