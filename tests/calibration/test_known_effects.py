@@ -1,8 +1,8 @@
 """Bias, coverage and errors on panels whose effect is known.
 
-Bands were fixed before any run (DESIGN of the package, "Numbers are right"): coverage inside the exact
-binomial 99.9 % band for the number of draws, SE/SD within 3.29 / sqrt(2 draws) of 1, |bias| at most
-0.10 SD plus three Monte Carlo errors. Seeds are 1, 2, ... draws.
+Bands were fixed before any run: coverage inside the exact binomial 99.9 % band for the number of
+draws, SE/SD within 3.29 / sqrt(2 draws) of 1, |bias| at most 0.10 SD plus three Monte Carlo errors.
+Seeds are 1, 2, ... draws.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Parts:
     calendar: Calendar
     observed: BoolArray
     wide: Mapping[str, FloatArray]
-    not_positive: Mapping[str, IntArray]
+    not_positive: Mapping[str, BoolArray]
     baseline: Mapping[str, BaselineColumn]
     weight: FloatArray | None
     cluster_codes: IntArray
@@ -340,12 +340,8 @@ def _on_scale(
 
 def _not_positive(
     outcomes: Sequence[Outcome], sources: Mapping[str, FloatArray]
-) -> dict[str, IntArray]:
-    return {
-        o.name: (sources[o.source] <= 0).sum(axis=0).astype(np.int64)
-        for o in outcomes
-        if o.scale == "log"
-    }
+) -> dict[str, BoolArray]:
+    return {o.name: sources[o.source] <= 0 for o in outcomes if o.scale == "log"}
 
 
 def _fingerprint(

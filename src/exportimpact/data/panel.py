@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from exportimpact._typing import AnyArray, BoolArray, FloatArray, IntArray
@@ -248,6 +249,11 @@ class Panel:
         """
         return self._parts.wide[self.outcome(name).name]
 
+    def not_positive(self, name: str) -> BoolArray:
+        """Return the firm-periods that a log leaves out, (n_firms, n_periods)."""
+        nowhere = np.zeros(self._parts.observed.shape, dtype=bool)
+        return self._parts.not_positive.get(self.outcome(name).name, nowhere)
+
     def baseline(self, name: str) -> BaselineColumn:
         """Return a baseline covariate on the grid; EI-P33 when there is none."""
         if name not in self._parts.baseline:
@@ -266,7 +272,7 @@ class Panel:
             without = (parts.observed & (parts.wide[outcome.name] != parts.wide[outcome.name])).sum(
                 axis=0
             )
-            not_positive = parts.not_positive.get(outcome.name, 0)
+            not_positive = self.not_positive(outcome.name).sum(axis=0)
             tables.append(
                 pd.DataFrame(
                     {

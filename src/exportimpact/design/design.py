@@ -169,7 +169,8 @@ class Design:
     @property
     def cluster_codes(self) -> IntArray | None:
         """Cluster of each firm, or None when the firm is the cluster."""
-        return None if self.panel.cluster is None else self.panel.cluster_codes
+        by_firm = self.panel.cluster in (None, self.panel.unit)
+        return None if by_firm else self.panel.cluster_codes
 
     @property
     def account(self) -> SampleAccount:
