@@ -8,7 +8,7 @@ firms.
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
+import scipy
 
 from exportimpact._typing import FloatArray
 from exportimpact.numerics.distributions import t_quantile, t_two_sided
@@ -41,7 +41,7 @@ def sup_t(covariance: FloatArray, df: FloatArray, level: float) -> FloatArray:
     correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
     root = _root(correlation)
     u = _richtmyer(_POINTS, root.shape[1] + 1)
-    z = special.ndtri(u[:, 1:]) @ root.T
+    z = scipy.special.ndtri(u[:, 1:]) @ root.T
     freedom = df[live]
     if np.ptp(np.where(np.isinf(freedom), 1e12, freedom)) == 0:
         largest = np.abs(z / _chi_scale(u[:, 0], freedom[:1])).max(axis=1)
@@ -120,6 +120,6 @@ def _chi_scale(u: FloatArray, df: FloatArray) -> FloatArray:
     """Return sqrt(chi2 / df) at probabilities `u`, (points, 1); 1 for infinite df."""
     if np.isinf(df[0]) or df[0] > 1e7:
         return np.ones((u.size, 1))
-    chi2 = 2 * special.gammaincinv(df[0] / 2, u)
+    chi2 = 2 * scipy.special.gammaincinv(df[0] / 2, u)
     scale: FloatArray = np.sqrt(chi2 / df[0])[:, None]
     return scale

@@ -1,9 +1,9 @@
-"""Student and F reference distributions, from scipy.special, which loads fast."""
+"""Student and F reference distributions."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
+import scipy
 
 from exportimpact._typing import FloatArray
 
@@ -12,8 +12,8 @@ def t_quantile(probability: float | FloatArray, df: FloatArray) -> FloatArray:
     """Return quantiles of Student's t; `df` of infinity is the normal."""
     p, d = np.broadcast_arrays(np.asarray(probability, dtype=float), np.asarray(df, dtype=float))
     finite = np.isfinite(d)
-    out = np.where(np.isinf(d), special.ndtri(p), np.nan)
-    out[finite] = special.stdtrit(d[finite], p[finite])
+    out = np.where(np.isinf(d), scipy.special.ndtri(p), np.nan)
+    out[finite] = scipy.special.stdtrit(d[finite], p[finite])
     return out
 
 
@@ -23,11 +23,11 @@ def t_two_sided(statistic: FloatArray, df: FloatArray) -> FloatArray:
         np.abs(np.asarray(statistic, dtype=float)), np.asarray(df, dtype=float)
     )
     finite = np.isfinite(d)
-    out = np.where(np.isinf(d), 2 * special.ndtr(-t), np.nan)
-    out[finite] = 2 * special.stdtr(d[finite], -t[finite])
+    out = np.where(np.isinf(d), 2 * scipy.special.ndtr(-t), np.nan)
+    out[finite] = 2 * scipy.special.stdtr(d[finite], -t[finite])
     return out
 
 
 def f_upper(statistic: float, df_numerator: float, df_denominator: float) -> float:
     """Return the upper tail of the F distribution."""
-    return float(special.fdtrc(df_numerator, df_denominator, statistic))
+    return float(scipy.special.fdtrc(df_numerator, df_denominator, statistic))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from exportimpact._typing import FloatArray, IntArray
 
@@ -64,7 +64,7 @@ class Influence:
         n_clusters = int(ids.max()) + 1 if ids.size else 0
         sums = np.zeros((n_clusters, self.n_columns))
         for block in self.blocks:
-            members = sparse.csr_matrix(
+            members = scipy.sparse.csr_matrix(
                 (np.ones(block.rows.size), (ids[block.rows], np.arange(block.rows.size))),
                 shape=(n_clusters, block.rows.size),
             )

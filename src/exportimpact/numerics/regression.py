@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from exportimpact._typing import BoolArray, FloatArray
 
@@ -65,7 +65,7 @@ def logit(X: FloatArray, d: FloatArray, w: FloatArray) -> Logit:
     loss = _loss(Z @ beta, d, w)
     bread, p, converged = np.eye(X.shape[1]), np.full(d.size, 0.5), False
     for _ in range(_MAX_ITERATIONS):
-        p = special.expit(Z @ beta)
+        p = scipy.special.expit(Z @ beta)
         score = Z.T @ (w * (d - p))
         information = (Z * (w * p * (1 - p))[:, None]).T @ Z
         try:
