@@ -110,3 +110,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "golden" in getattr(item, "fixturenames", ()):
             item.user_properties.append(("uses_golden", True))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many of the rogues that ran were rejected by the check that is named for them."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, [])]
+    caught = [
+        value
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "rogue"
+    ]
+    if caught:
+        terminalreporter.write_line(f"mutation score: {sum(caught)} of {len(caught)} rogues caught")

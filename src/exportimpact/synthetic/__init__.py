@@ -5,7 +5,8 @@ apart from them the `Truth`, an oracle over both potential outcomes of the same 
 """
 
 from exportimpact.synthetic.bench import Bench, Scenario
+from exportimpact.synthetic.oracle import violation_p_value
 from exportimpact.synthetic.scenarios import scenario, scenarios
 from exportimpact.synthetic.truth import Truth
 
-__all__ = ["Bench", "Scenario", "Truth", "scenario", "scenarios"]
+__all__ = ["Bench", "Scenario", "Truth", "scenario", "scenarios", "violation_p_value"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,8 +36,15 @@ class Scenario:
         Effect presets that may be asked for; the first is the default.
     sources : tuple of str
         Where sizes come from.
-    n_firms : int
-        Default number of firms.
+    n_firms, n_periods : int
+        Default numbers of firms and years.
+    size : int
+        Number of firms at which the quick tier of conformance draws it: an oracle test sees the
+        violation in at least 95 % of such draws.
+    violation : str or None
+        The one assumption that the scenario is there to break.
+    options : tuple of (str, object)
+        What `design_options` says beyond the outcome ``"ln_exports"``.
     generate : callable
         The data-generating process.
     """
@@ -50,12 +58,16 @@ class Scenario:
     generate: Callable[[DrawSettings], Drawn]
     fails: frozenset[str] = frozenset()
     n_firms: int = 2000
+    n_periods: int = 10
+    size: int = 600
+    violation: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
 
     def draw(
         self,
         *,
         n_firms: int | None = None,
-        n_periods: int = 10,
+        n_periods: int | None = None,
         seed: int = 1,
         preset: str | None = None,
     ) -> Bench:
@@ -65,8 +77,8 @@ class Scenario:
         ----------
         n_firms : int, optional
             Number of firms, at least 10; the scenario's default when not given.
-        n_periods : int
-            Number of years, at least 6.
+        n_periods : int, optional
+            Number of years, at least 6; the scenario's default when not given.
         seed : int
             Not negative. Firms, awards, outcomes and effects are drawn from independent streams.
         preset : str, optional
@@ -78,9 +90,10 @@ class Scenario:
             EI-X02 for a size or seed that cannot be drawn, EI-X03 for an unknown preset.
         """
         size = self.n_firms if n_firms is None else n_firms
+        length = self.n_periods if n_periods is None else n_periods
         for label, value, least in (
             ("n_firms", size, MIN_FIRMS),
-            ("n_periods", n_periods, MIN_PERIODS),
+            ("n_periods", length, MIN_PERIODS),
             ("seed", seed, 0),
         ):
             _check_integer(label, value, least)
@@ -96,11 +109,16 @@ class Scenario:
         settings = DrawSettings(
             scenario=self.name,
             n_firms=int(size),
-            n_periods=int(n_periods),
+            n_periods=int(length),
             seed=int(seed),
             preset=PRESETS[chosen],
         )
         return Bench(scenario=self, preset=chosen, seed=int(seed), drawn=self.generate(settings))
+
+    @property
+    def design_options(self) -> dict[str, Any]:
+        """Keyword arguments of `Design` that suit the scenario; `outcome` is always there."""
+        return {"outcome": "ln_exports", **dict(self.options)}
 
     @property
     def approximate(self) -> frozenset[str]:
@@ -153,6 +171,11 @@ class Bench:
         return self.drawn.spells.copy()
 
     @property
+    def survey(self) -> pd.DataFrame | None:
+        """A copy of the answers of supported firms, where the scenario asks them."""
+        return None if self.drawn.survey is None else self.drawn.survey.copy()
+
+    @property
     def truth(self) -> Truth:
         """The oracle over both potential outcomes of this draw."""
         return self.drawn.truth
@@ -167,6 +190,7 @@ class Bench:
             outcomes=list(self.drawn.outcomes),
             baseline=list(self.drawn.baseline),
             exit=self.drawn.exit,
+            cluster=self.drawn.cluster,
         )
 
     @cached_property
@@ -184,7 +208,7 @@ class Bench:
             score=present["score"],
             awarded=present["awarded"],
         )
-        return support.focus(self.drawn.focus)
+        return support.focus(self.drawn.focus, others=self.drawn.others)
 
     def __repr__(self) -> str:
         return text_card(*self._card())

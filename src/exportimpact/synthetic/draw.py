@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from exportimpact.core.outcome import Outcome
+from exportimpact.data.assignment import Others
 from exportimpact.synthetic.presets import Preset
 from exportimpact.synthetic.truth import Truth
 
@@ -46,6 +47,12 @@ class Drawn:
     focus : str
         The programme whose effect is asked for.
     truth : Truth
+    others : {"drop_comparison", "ignore", "censor"}
+        How `Assignment.focus` treats firms with support by other programmes.
+    cluster : str or None
+        Column of the cluster that the panel declares.
+    survey : DataFrame or None
+        Answers of supported firms, where they were asked.
     """
 
     frame: pd.DataFrame
@@ -55,3 +62,6 @@ class Drawn:
     focus: str
     truth: Truth
     exit: str | None = None
+    others: Others = "drop_comparison"
+    cluster: str | None = None
+    survey: pd.DataFrame | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from exportimpact._typing import AnyArray, FloatArray, IntArray
+from exportimpact.data import NEVER
 
 FIRST_ID = 10_001
 
@@ -76,6 +78,28 @@ def persistent_noise(
     for t in range(1, n_periods):
         noise[:, t] = persistence * noise[:, t - 1] + fresh * noise[:, t]
     return noise
+
+
+def exports_and_awards(
+    exports: FloatArray,
+    cohort: IntArray,
+    years: IntArray,
+    categories: Mapping[str, Category],
+    programme: str,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a long frame of exports (n_firms, n_periods), and one award per supported firm."""
+    n, n_periods = exports.shape
+    ids, supported = firm_ids(n), cohort != NEVER
+    frame = pd.DataFrame(
+        {
+            "firm_id": np.repeat(ids, n_periods),
+            "year": np.tile(years, n),
+            "exports": exports.ravel(),
+            **{name: column.repeated(n_periods) for name, column in categories.items()},
+        }
+    )
+    spells = {"firm_id": ids[supported], "award_year": cohort[supported]}
+    return frame, pd.DataFrame({**spells, "programme": programme})
 
 
 def firm_ids(n: int) -> IntArray:

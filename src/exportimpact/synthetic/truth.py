@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -46,18 +46,27 @@ class PotentialOutcomes:
 class SuperPopulation:
     """What holds over all firms that the scenario could have drawn.
 
-    Neither cohort nor effect depends on the columns that make segments.
-
     Attributes
     ----------
     shares
         Probability of each cohort.
     effects
-        Expected effect by cohort and period, from the start on.
+        Expected effect by cohort and period; 0 where it is not given.
+    without
+        Expected outcome without support, where it is known.
+    segments
+        The same among the firms of a segment (column, value), for columns on which cohort or effect
+        depend. On the other columns that make segments they do not depend.
     """
 
     shares: Mapping[int, float]
     effects: Mapping[tuple[int, int], float]
+    without: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    segments: Mapping[tuple[str, str], SuperPopulation] = field(default_factory=dict)
+
+    def among(self, segment: tuple[str, str] | None) -> SuperPopulation:
+        """Return the law among the firms of a segment."""
+        return self if segment is None else self.segments.get(segment, self)
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,8 @@ class Truth:
         Categorical columns that do not change over time.
     complete : bool
         Whether every outcome of every firm is observed in every period.
-    super_population : SuperPopulation or None
-        The law of the draw, where it is known in closed form.
+    laws : Mapping of str to SuperPopulation
+        The law of the draw by outcome, where it is known in closed form.
     """
 
     scenario: str
@@ -102,13 +111,15 @@ class Truth:
     periods: IntArray
     segments: Mapping[str, AnyArray]
     complete: bool
-    super_population: SuperPopulation | None = None
+    laws: Mapping[str, SuperPopulation] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for array in (self.cohort, self.periods, *self.segments.values()):
             array.setflags(write=False)
 
-    def value(self, estimand: Estimand, *, percent: bool = False) -> float:
+    def value(
+        self, estimand: Estimand, *, percent: bool = False, among: BoolArray | None = None
+    ) -> float:
         """Return the true value of an estimand.
 
         Parameters
@@ -118,7 +129,11 @@ class Truth:
         percent : bool
             Whether to return percent: 100 (exp(effect) - 1) of a log, otherwise 100 times the
             effect over the mean without support, both averaged with the same weights. NaN when
-            that mean is 0 or not known.
+            that mean is 0 or not known. Of a level it is the ratio of means that a Poisson model
+            estimates.
+        among : (n_firms,), optional
+            The firms that remain, in the order of `bench.panel.units`: the effect on the supported
+            firms of a matched or trimmed sample. Answered for the sample only.
 
         Returns
         -------
@@ -131,10 +146,10 @@ class Truth:
             EI-X04 for an outcome or scale that the scenario does not have, EI-X05 for an estimand
             that is a whole table or an empty row, EI-X06 for a cell or segment without firms,
             EI-X07 where the super-population is not known, EI-X08 for observed cohort sizes where
-            reports are missing.
+            reports are missing, EI-X09 for `among` that does not fit.
         """
         potential = self._potential(estimand)
-        members = self._segment(estimand)
+        members = self._segment(estimand) & self._among(among, estimand)
         if estimand.weights == "observed" and not self.complete:
             raise InputError(
                 "EI-X08",
@@ -144,7 +159,7 @@ class Truth:
                 scenario=self.scenario,
             )
         if estimand.population == "super":
-            rows = [[self._in_super(pair) for pair in row] for row in _rows(estimand)]
+            rows = [[self._in_super(pair, estimand) for pair in row] for row in _rows(estimand)]
         else:
             rows = [
                 [self._in_sample(pair, potential, members) for pair in row]
@@ -158,15 +173,68 @@ class Truth:
         without = _average(rows, estimand, lambda cell: cell.without_support)
         return 100 * effect / without if without else math.nan
 
-    def _potential(self, estimand: Estimand) -> PotentialOutcomes:
-        found = self.outcomes.get(estimand.outcome)
+    def spillover(self, outcome: str, period: int) -> float:
+        """Return the mean effect that the programme has on never supported firms of this draw.
+
+        Parameters
+        ----------
+        outcome : str
+        period : int
+            One of `periods`.
+
+        Returns
+        -------
+        float
+            0 where support does not reach others; what other programmes do is in it too.
+
+        Raises
+        ------
+        InputError
+            EI-X04 for an unknown outcome, EI-X06 when no never supported firm has it then.
+        """
+        both = self._outcome(outcome)
+        change = both.with_support - both.without_support
+        firms = change[self.cohort == NEVER][:, self.periods == period]
+        if not np.isfinite(firms).any():
+            raise InputError(
+                "EI-X06",
+                f"No never supported firm of this draw of {self.scenario!r} has {outcome!r} in "
+                f"period {period}, so that there is no spillover to know. Periods: "
+                f"{int(self.periods[0])} to {int(self.periods[-1])}.",
+                outcome=outcome,
+                period=period,
+            )
+        return float(np.nanmean(firms))
+
+    def _outcome(self, name: str) -> PotentialOutcomes:
+        found = self.outcomes.get(name)
         if found is None:
             raise InputError(
                 "EI-X04",
-                f"Scenario {self.scenario!r} has no outcome {estimand.outcome!r}, so that its true "
-                f"effect is not known. {did_you_mean(estimand.outcome, self.outcomes)}",
-                outcome=estimand.outcome,
+                f"Scenario {self.scenario!r} has no outcome {name!r}, so that its true effect is "
+                f"not known. {did_you_mean(name, self.outcomes)}",
+                outcome=name,
             )
+        return found
+
+    def _among(self, among: BoolArray | None, estimand: Estimand) -> BoolArray:
+        """Firms that remain, (n_firms,)."""
+        if among is None:
+            return np.ones(self.cohort.size, dtype=bool)
+        kept = np.asarray(among)
+        if kept.dtype != bool or kept.shape != self.cohort.shape or estimand.population == "super":
+            raise InputError(
+                "EI-X09",
+                f"among has shape {kept.shape} and type {kept.dtype}, and the estimand is about "
+                f'the "{estimand.population}"; the effect on firms that remain is known for these '
+                f"{self.cohort.size:,} firms only. Pass one True or False per firm, in the order "
+                'of bench.panel.units, and estimand.in_population("sample").',
+                shape=kept.shape,
+            )
+        return kept
+
+    def _potential(self, estimand: Estimand) -> PotentialOutcomes:
+        found = self._outcome(estimand.outcome)
         logs = {"log", "logged"}
         if found.scale != estimand.scale and not {found.scale, estimand.scale} <= logs:
             raise InputError(
@@ -215,21 +283,25 @@ class Truth:
             float(effect[defined].mean()), float(without[defined].mean()), float(firms.sum())
         )
 
-    def _in_super(self, pair: _Pair) -> _Cell:
+    def _in_super(self, pair: _Pair, estimand: Estimand) -> _Cell:
         """The cell among all firms that could have been drawn."""
         cohort, period = pair
-        law = self.super_population
+        law = self.laws.get(estimand.outcome)
         if law is None:
             raise InputError(
                 "EI-X07",
-                f"Scenario {self.scenario!r} has no closed form for the effect in the population "
-                "that firms are drawn from; only the effect on the firms of this draw is known. "
+                f"Scenario {self.scenario!r} has no closed form for the effect on "
+                f"{estimand.outcome!r} in the population that firms are drawn from; only the "
+                "effect on the firms of this draw is known. "
                 'Ask for truth.value(estimand.in_population("sample")).',
                 scenario=self.scenario,
+                outcome=estimand.outcome,
             )
+        law = law.among(estimand.segment)
         if cohort not in law.shares or period not in self.periods:
             raise self._no_firms(pair)
-        return _Cell(law.effects.get(pair, 0.0), math.nan, law.shares[cohort])
+        without = law.without.get(pair, math.nan)
+        return _Cell(law.effects.get(pair, 0.0), without, law.shares[cohort])
 
     def _no_firms(self, pair: _Pair) -> InputError:
         cohorts = [int(c) for c in np.unique(self.cohort) if c != NEVER]
@@ -253,7 +325,7 @@ class Truth:
         return f"Truth of {self.scenario!r}", [
             ("firms", f"{self.cohort.size:,}, {supported:,} supported"),
             ("outcomes", ", ".join(self.outcomes)),
-            ("populations", "sample and super" if self.super_population else "sample"),
+            ("populations", "sample and super" if self.laws else "sample"),
             ("segments", ", ".join(self.segments)),
         ]
 

@@ -1,0 +1,103 @@
+"""Where an estimator stands in a scenario: what it requires holds, fails, or holds only about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+from exportimpact.conformance.tier import N_PERIODS
+from exportimpact.core.assumption import Requirement
+from exportimpact.core.provenance import Provenance
+from exportimpact.design import Design, SealedDesign
+from exportimpact.synthetic import scenario
+
+Kind: TypeAlias = Literal["right", "broken", "unclear"]
+
+BACKGROUND = frozenset({"no_interference", "independent_clusters", "missing_at_random"})
+"""What any comparison of firms needs, whether or not its method says so."""
+
+IN_MEANS = frozenset({"level", "count", "share"})
+"""Scales on which a handful of firms can carry a mean: they need `no_dominant_firm` as well."""
+
+TRENDS = frozenset({"parallel_trends", "parallel_trends_given_x"})
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Where an estimator stands in a scenario.
+
+    Attributes
+    ----------
+    kind : {"right", "broken", "unclear"}
+        Everything required holds; one required assumption fails; anything else.
+    required : frozenset of str
+        What method and design require.
+    broken : tuple of str
+        Required assumptions that do not hold.
+    reason : str
+        Why it is unclear.
+    design : SealedDesign
+        The scenario's design on its first draw.
+    """
+
+    kind: Kind
+    required: frozenset[str]
+    broken: tuple[str, ...]
+    reason: str
+    design: SealedDesign
+
+
+def standing(estimator: Any, name: str) -> Standing:
+    """Return where `estimator` stands in the scenario `name`."""
+    world, design = scenario(name), _first_design(name)
+    requires = Provenance.of(estimator, design).requires
+    background = set(BACKGROUND)
+    if design.outcome_spec.scale in IN_MEANS:
+        background.add("no_dominant_firm")
+    required = requires.names() | background
+    unmet = _unmet(requires, world.holds) | (background - world.holds)
+    if not unmet:
+        return Standing("right", required, (), "", design)
+    about = sorted(unmet - world.fails)
+    if about:
+        reason = f"holds only about: {', '.join(about)}"
+        return Standing("unclear", required, tuple(sorted(unmet)), reason, design)
+    aimed = _family(world.violation) & unmet
+    if aimed or len(unmet) == 1:
+        return Standing("broken", required, tuple(sorted(aimed or unmet)), "", design)
+    reason = f"breaks more than one requirement: {', '.join(sorted(unmet))}"
+    return Standing("unclear", required, tuple(sorted(unmet)), reason, design)
+
+
+def draw_design(name: str, *, n_firms: int, seed: int, preset: str | None = None) -> Any:
+    """Return a draw of a scenario and its design, as (bench, design)."""
+    world = scenario(name)
+    bench = world.draw(n_firms=n_firms, n_periods=N_PERIODS, seed=seed, preset=preset)
+    return bench, Design(bench.panel, bench.support, **world.design_options)
+
+
+@cache
+def _first_design(name: str) -> SealedDesign:
+    _, design = draw_design(name, n_firms=scenario(name).size, seed=1)
+    sealed: SealedDesign = design.seal()
+    return sealed
+
+
+def _unmet(requires: Requirement, holds: frozenset[str]) -> frozenset[str]:
+    """Return the assumptions that stand between the requirement and what holds."""
+    if requires.holds(holds):
+        return frozenset()
+    found: set[str] = set()
+    for part in requires.parts:
+        if isinstance(part, Requirement):
+            found |= _unmet(part, holds)
+        elif part not in holds:
+            found.add(part)
+    return frozenset(found)
+
+
+def _family(assumption: str | None) -> frozenset[str]:
+    if assumption is None:
+        return frozenset()
+    return TRENDS if assumption in TRENDS else frozenset({assumption})
