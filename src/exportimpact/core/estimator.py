@@ -77,6 +77,7 @@ def estimator(
             f"for, so that the check would never run. Choose from {sorted(CAPABILITIES)}.",
             estimator=id,
         )
+    as_requirement(blind_to or ())
     spec = EstimatorSpec(
         id=id,
         title=title,

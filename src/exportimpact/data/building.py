@@ -83,6 +83,7 @@ class Parts:
     calendar: Calendar
     observed: BoolArray
     wide: Mapping[str, FloatArray]
+    sources: Mapping[str, FloatArray]
     not_positive: Mapping[str, BoolArray]
     baseline: Mapping[str, BaselineColumn]
     weight: FloatArray | None
@@ -105,6 +106,7 @@ class Parts:
     def _arrays(self) -> Iterator[AnyArray]:
         yield from (self.units, self.observed, self.cluster_codes, self.exit_ordinal, self.dropped)
         yield from self.wide.values()
+        yield from self.sources.values()
         yield from self.not_positive.values()
         yield from (column.values for column in self.baseline.values())
         yield from () if self.weight is None else (self.weight,)
@@ -172,6 +174,7 @@ def build_parts(frame: Any, spec: PanelSpec) -> Parts:
         calendar=calendar,
         observed=merged.observed,
         wide=wide,
+        sources=sources,
         not_positive=_not_positive(spec.outcomes, sources),
         baseline=covariates,
         weight=weight,
@@ -332,8 +335,9 @@ def _on_scale(
     elif outcome.scale == "binary":
         values = np.where(np.isnan(source), np.nan, source > 0)
     else:
-        values = source.copy()
+        values = source
     if outcome.after_exit == "zero" and not np.isnan(exits).all():
+        values = values.copy() if values is source else values
         values[calendar.ordinals[None, :] > exits[:, None]] = 0.0
     return values
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-import numpy as np
-
 from exportimpact._typing import Base, Comparison, Unbalanced
 from exportimpact.errors import ColumnError, InputError, NotIdentifiedError, did_you_mean
 
@@ -54,6 +52,7 @@ def check_options(design: Design) -> None:
     known = (
         *design.panel.baseline_names,
         *([design.panel.cluster] if design.panel.cluster else []),
+        design.panel.unit,
     )
     if design.assigned_at is not None and design.assigned_at not in known:
         raise ColumnError(
@@ -126,25 +125,3 @@ def settings_of(design: Design) -> dict[str, Any]:
             "covariates": bool(covariates),
         },
     }
-
-
-def starts_differ(design: Design) -> tuple[int, int]:
-    """Return groups of the level of assignment whose firms start apart, and all groups."""
-    assert design.assigned_at is not None
-    panel = design.panel
-    if design.assigned_at == panel.cluster:
-        groups = panel.cluster_codes.astype(float)
-    else:
-        values = panel.baseline(design.assigned_at).values
-        seen = np.isfinite(values)
-        groups = np.where(
-            seen.any(axis=1), values[np.arange(len(values)), seen.argmax(axis=1)], np.nan
-        )
-    inside = design._sample.inside & np.isfinite(groups)
-    _, codes = np.unique(groups[inside], return_inverse=True)
-    first = design._sample.first[inside]
-    low = np.full(codes.max() + 1, np.iinfo(np.int64).max)
-    high = np.full(codes.max() + 1, np.iinfo(np.int64).min)
-    np.minimum.at(low, codes, first)
-    np.maximum.at(high, codes, first)
-    return int((low != high).sum()), int(low.size)
