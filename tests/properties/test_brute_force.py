@@ -80,7 +80,7 @@ def test_cells(adjust, comparison, seed, base, anticipation, weighted, gaps, fir
         assert not refused & set(cells)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(seed=SEED, weighted=st.booleans())
 def test_without_covariates_all_adjustments_are_one(seed, weighted, firms, same):
     one = replace(firms(seed, gaps=0.1), weight="w" if weighted else None)
@@ -141,6 +141,9 @@ def test_two_arms_are_welch(values, seed, n_firms, gaps, firms):
     clustered = clustered.table(detail=True).set_index("period")
     for period, row in plain.iterrows():
         a, b = arms(one.frame, period)
+        if min(a.size, b.size) < 2:
+            assert np.isnan(row["df"])
+            continue
         if a.var() + b.var() == 0:
             continue
         welch = stats.ttest_ind(a, b, equal_var=False)

@@ -103,7 +103,7 @@ def test_balance_keeps_whole_cohorts(seed, firms):
         assert rows["n_supported"].iloc[-1] == last["n_supported"].sum()
 
 
-@FEW
+@settings(max_examples=3)
 @given(seed=SEED, level=st.floats(0.5, 0.99), family=st.sampled_from(["post", "all"]))
 def test_bands_are_never_narrower_than_intervals(seed, level, family, firms):
     result = firms(seed, gaps=0.05).estimate(GroupTime(adjust="none"))

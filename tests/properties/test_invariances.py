@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exportimpact.did import GroupTime, TwoPeriod
@@ -74,6 +74,8 @@ def test_shifted_periods(estimator, options, seed, by, firms, same):
     scale=st.floats(0.01, 100) | st.floats(-100, -0.01),
     shift=st.floats(-1e3, 1e3),
 )
+@example(seed=3628801, scale=3.0, shift=0.0)
+@example(seed=77939, scale=9.0, shift=0.0)
 def test_rescaled_and_shifted_outcome(estimator, options, seed, scale, shift, firms):
     one = firms(seed, gaps=0.05)
     other = one.changed(y=scale * one.frame["y"] + shift)

@@ -81,6 +81,23 @@ def test_nor_is_their_presence(seed, share, firms):
     assert seal(without) == seal(one)
 
 
+@pytest.mark.parametrize("unbalanced", ["pairwise", "balanced"])
+def test_nor_that_a_cohort_leaves_for_lack_of_later_reports(unbalanced):
+    """The last cohort is one firm, which reports after its base period, or does not."""
+    frame = pd.DataFrame({"firm": np.repeat(range(6), 5), "year": [*range(2010, 2015)] * 6})
+    frame["y"] = np.arange(30.0) ** 1.3
+    frame["first"] = frame["firm"].map({0: 2012, 1: 2012, 2: 2014}).astype("Int64")
+    if unbalanced == "pairwise":
+        frame["y"] = frame["y"].mask((frame["firm"] == 2) & (frame["year"] < 2014))
+    gone = frame.assign(y=frame["y"].mask((frame["firm"] == 2) & (frame["year"] == 2014)))
+    hashes = []
+    for one in (frame, gone):
+        panel = Panel.from_frame(one, unit="firm", period="year", outcomes=["y"])
+        support = Assignment.from_first_period(one, unit="firm", first_period="first")
+        hashes.append(Design(panel, support, outcome="y", unbalanced=unbalanced).seal().hash)
+    assert hashes[0] == hashes[1]
+
+
 @FEW
 @given(seed=SEED, data=st.data())
 def test_data_before_support_are_seen(seed, data, firms):
@@ -130,4 +147,4 @@ def test_stored_vector():
     support = Assignment.from_first_period(FRAME, unit="firm", first_period="first")
     sealed = Design(panel, support, outcome="exports").seal()
     assert not sealed.exploratory
-    assert sealed.hash == "0f1ef1e1bea2f5a9be40870245629d57d184a1fd841feecefbaff53d42dd8fb3"
+    assert sealed.hash == "63cba7f010625c7bc9e18d400bb7ddf86e98c5997eb5ea874b3caa66594f671f"

@@ -330,7 +330,7 @@ class EstimationResult:
         return self.cells.gradient(self._rows())
 
     def _errors(self) -> Errors:
-        return self.cells.errors(self._gradient(), self._rows().weights)
+        return self.cells.errors(self._gradient(), self._rows())
 
     def _estimates(self) -> FloatArray:
         values: FloatArray = self._rows().weights @ self.cells.estimate

@@ -68,7 +68,7 @@ def _add_pools(digest: Any, design: Design) -> None:
     """Add what decides, besides first support, who is compared and which firms move together."""
     aligned = design.aligned
     clusters = design.cluster_codes
-    flags = [design._sample.outside_comparison, aligned.censor_from, aligned.rounds]
+    flags = [aligned.other_supported, aligned.censor_from, aligned.rounds]
     for values in [*flags, *([] if clusters is None else [clusters])]:
         digest.update(b"\x1d" + values.astype("<i8").tobytes())
     rejected = aligned.rejected if design.comparison == "rejected" else None
@@ -77,10 +77,12 @@ def _add_pools(digest: Any, design: Design) -> None:
 
 
 def _before_support(design: Design) -> BoolArray:
-    step, lead = design.calendar.step, 1 + design.anticipation
-    first = design._sample.first
-    latest = max(design.cohorts) - step * lead
-    limit = np.where(np.isin(first, design.cohorts), first - step * lead, latest)
+    # From support alone: who is in the sample depends on reports after the base period.
+    first = design.aligned.first
+    lead = design.calendar.step * (1 + design.anticipation)
+    starts = (first > design.calendar.first) & (first <= design.calendar.last)
+    latest = first[starts].max(initial=design.calendar.first) - lead
+    limit = np.where(starts, first, latest + lead) - lead
     within: BoolArray = design.calendar.ordinals[None, :] <= limit[:, None]
     return within
 

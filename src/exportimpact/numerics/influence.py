@@ -198,9 +198,14 @@ class Moments:
         """Firms, or clusters, that take part in some column."""
         return int(self.members.max(axis=1).sum())
 
-    def size(self, gradient: FloatArray) -> FloatArray:
-        """Return how many members of each stratum take part in each row, (n_strata, n_out)."""
-        used = gradient != 0
+    def size(self, used: BoolArray) -> FloatArray:
+        """Return how many members of each stratum take part in each row, (n_strata, n_out).
+
+        Parameters
+        ----------
+        used : (n_out, m) bool
+            Which columns each row depends on.
+        """
         return np.stack(
             [np.where(row, self.members, 0).max(axis=1) for row in used], axis=1
         ).astype(float)
@@ -210,13 +215,13 @@ class Moments:
         covariance: FloatArray = gradient @ self.cross.sum(axis=0) @ gradient.T / self.n_firms**2
         return covariance
 
-    def within(self, gradient: FloatArray) -> FloatArray:
+    def within(self, gradient: FloatArray, used: BoolArray) -> FloatArray:
         """Return the sum over strata of the within-stratum covariance with k/(k-1).
 
         Strata with one member in a row have no spread of their own: for that row they form one
         stratum of single members, whose mean is zero.
         """
-        k = self.size(gradient)
+        k = self.size(used)
         centre, factor = self._corrections(k)
         covariance = np.zeros((gradient.shape[0], gradient.shape[0]))
         for s, (total, cross) in enumerate(zip(self.total, self.cross, strict=True)):
@@ -225,9 +230,9 @@ class Moments:
             covariance += spread * np.sqrt(np.outer(factor[s], factor[s]))
         return covariance / self.n_firms**2
 
-    def satterthwaite(self, gradient: FloatArray) -> FloatArray:
+    def satterthwaite(self, gradient: FloatArray, used: BoolArray) -> FloatArray:
         """Return Welch-Satterthwaite degrees of freedom of each row of `gradient`, (n_out,)."""
-        k = self.size(gradient)
+        k = self.size(used)
         centre, factor = self._corrections(k)
         mean = self.total @ gradient.T * centre
         square = np.einsum("oi,sij,oj->so", gradient, self.cross, gradient, optimize=True)

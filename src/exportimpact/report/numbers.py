@@ -66,7 +66,9 @@ def _error(row: pd.Series, column: str) -> float:
     if column in _PERCENT:
         width = _float(row, "percent_high") - _float(row, "percent_low")
         return width / (2 * _NORMAL) / (100 if column == "ratio" else 1)
-    return _float(row, "std_error")
+    if "std_error" in row.index:
+        return _float(row, "std_error")
+    return (_float(row, "effect_high") - _float(row, "effect_low")) / (2 * _NORMAL)
 
 
 def _float(row: pd.Series, column: str) -> float:
