@@ -128,9 +128,8 @@ def _check_capabilities(spec: EstimatorSpec, design: DesignLike) -> None:
         raise CapabilityError(
             "EI-E03",
             f"{spec.title} does not take a design with {', '.join(missing)}; it would estimate "
-            "another effect than the design names. Use an estimator that accepts it (its "
-            "spec lists "
-            "what it accepts), or a design without it.",
+            "another effect than the design names. Use an estimator that accepts it (its spec "
+            "lists what it accepts), or a design without it.",
             estimator=spec.id,
             missing=missing,
         )

@@ -375,9 +375,8 @@ class EstimationResult:
             raise InputError(
                 "EI-I02",
                 f"No cell is left to aggregate by {by}: the range of event times or the balance "
-                "excludes every estimated cell. Widen min, max or balance; result.table() "
-                "lists the "
-                "cells.",
+                "excludes every estimated cell. Widen min, max or balance; result.table() lists "
+                "the cells.",
                 by=by,
             )
 

@@ -201,8 +201,7 @@ def _read(frame: Any, spec: PanelSpec) -> _Draft:
         raise InputError(
             "EI-P02",
             "The panel frame has no rows, so there is nothing to estimate from. Check the filter "
-            "or "
-            "the file that it came from.",
+            "or the file that it came from.",
             count=0,
         )
     unread = np.zeros(n_rows, dtype=np.int64)
@@ -245,8 +244,7 @@ def _drop_incomplete_firms(draft: _Draft, spec: PanelSpec) -> None:
         raise InputError(
             "EI-P32",
             f"Every one of {len(draft.rows.units):,} firms lacks a baseline covariate somewhere, "
-            "so "
-            f'missing_baseline="drop" leaves no firm. Check {", ".join(map(repr, spec.baseline))}; '
+            f'so missing_baseline="drop" leaves no firm. Check {", ".join(map(repr, spec.baseline))}; '
             "leave out of baseline= what is rarely reported.",
             count=len(draft.rows.units),
         )

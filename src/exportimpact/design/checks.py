@@ -24,9 +24,8 @@ def check_options(design: Design) -> None:
     if design.outcome not in names:
         raise ColumnError(
             "EI-D01",
-            f"The panel has no outcome {design.outcome!r}; a design needs exactly one outcome "
-            f"of its "
-            f"panel. {did_you_mean(design.outcome, names)}",
+            f"The panel has no outcome {design.outcome!r}; a design needs exactly one outcome of "
+            f"its panel. {did_you_mean(design.outcome, names)}",
             outcome=design.outcome,
         )
     for option, allowed in _OPTIONS.items():
@@ -58,8 +57,7 @@ def check_options(design: Design) -> None:
         raise ColumnError(
             "EI-D06",
             f"assigned_at={design.assigned_at!r} is not a baseline or cluster column of the "
-            f"panel, so "
-            "that the level of assignment cannot be cross-checked. "
+            "panel, so that the level of assignment cannot be cross-checked. "
             f"{did_you_mean(design.assigned_at, known)}",
             column=design.assigned_at,
         )
@@ -80,11 +78,9 @@ def check_support(design: Design) -> None:
             "EI-D07",
             "No firm of the design is first supported inside the panel: "
             f"{int(design.aligned.before_panel.sum())} were supported at or before its first "
-            f"period, "
-            f"{int(design.aligned.after_panel.sum())} after its last. There is no change to "
-            f"measure. "
-            "Check the award years against the panel's periods, and which outcome values are "
-            "missing.",
+            f"period, {int(design.aligned.after_panel.sum())} after its last. There is no change "
+            "to measure. Check the award years against the panel's periods, and which outcome "
+            "values are missing.",
         )
     if design.comparison == "never" and not sample.in_never_pool.any():
         raise NotIdentifiedError(

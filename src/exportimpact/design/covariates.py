@@ -93,9 +93,8 @@ def _from_names(panel: Panel, names: tuple[str, ...]) -> Covariates:
         if name not in panel.baseline_names:
             raise ColumnError(
                 "EI-D04",
-                f"Covariate {name!r} is not a baseline column of the panel, so that firms "
-                f"cannot be "
-                f"compared on it. {did_you_mean(name, panel.baseline_names)} Name it in "
+                f"Covariate {name!r} is not a baseline column of the panel, so that firms cannot "
+                f"be compared on it. {did_you_mean(name, panel.baseline_names)} Name it in "
                 "Panel.from_frame(baseline=[...]).",
                 covariate=name,
             )
@@ -166,9 +165,8 @@ def _refuse_dependent(covariates: Covariates, bases: IntArray) -> None:
         named = [n for n, bad in zip(covariates.names, dependent, strict=True) if bad]
         raise InputError(
             "EI-D10",
-            f"{len(named)} covariate column(s) are constant or a combination of others at the base "
-            f"periods: {', '.join(named[:5])}. Their coefficients are not determined, and "
-            f"with them "
-            "neither is the comparison. Leave them out.",
+            f"{len(named)} covariate column(s) are constant or a combination of others at the "
+            f"base periods: {', '.join(named[:5])}. Their coefficients are not determined, and "
+            "with them neither is the comparison. Leave them out.",
             columns=tuple(named),
         )

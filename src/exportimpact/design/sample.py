@@ -134,9 +134,8 @@ def _balance(book: _Book, outcome: Outcome, unbalanced: Unbalanced) -> None:
         example = book.panel.units[np.flatnonzero(incomplete)[0]]
         raise InputError(
             "EI-D09",
-            f"{int(incomplete.sum())} of {int(book.inside.sum())} firms lack {outcome.name!r} "
-            f"in some "
-            f"period, for example firm {example}, and unbalanced='error' was asked for. Use "
+            f"{int(incomplete.sum())} of {int(book.inside.sum())} firms lack {outcome.name!r} in "
+            f"some period, for example firm {example}, and unbalanced='error' was asked for. Use "
             'unbalanced="pairwise" (each comparison uses the firms observed at both ends) or '
             '"balanced" (only firms observed in every period).',
             firms=int(incomplete.sum()),
