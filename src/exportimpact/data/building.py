@@ -244,8 +244,8 @@ def _drop_incomplete_firms(draft: _Draft, spec: PanelSpec) -> None:
         raise InputError(
             "EI-P32",
             f"Every one of {len(draft.rows.units):,} firms lacks a baseline covariate somewhere, "
-            f'so missing_baseline="drop" leaves no firm. Check {", ".join(map(repr, spec.baseline))}; '
-            "leave out of baseline= what is rarely reported.",
+            'so missing_baseline="drop" leaves no firm. Leave out of baseline= what is rarely '
+            f"reported among {', '.join(spec.baseline)}.",
             count=len(draft.rows.units),
         )
     reason = message("data.missing_baseline", names=", ".join(spec.baseline))
