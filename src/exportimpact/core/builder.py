@@ -69,18 +69,17 @@ class CellBuilder:
         """
         n, rows = self.design.units.size, cell.rows
         expected = rows.size if sampled else n
-        right = influence.shape == (expected,) and bool(np.isfinite([estimate]).all())
-        right = right and bool(np.isfinite(influence).all())
-        if right and not sampled:
-            right = np.count_nonzero(influence) == np.count_nonzero(influence[rows])
-        if not right:
+        shaped = influence.shape == (expected,)
+        finite = bool(np.isfinite(estimate) and np.isfinite(influence).all())
+        inside_only = sampled or not shaped or not np.delete(influence, rows).any()
+        if not (shaped and finite and inside_only):
             raise CapabilityError(
                 "EI-E05",
                 f"Cell ({cell.cohort}, {cell.period}) has the estimate {estimate} and an influence "
                 f"function of shape {influence.shape}; needed are finite numbers, shape "
                 f"({expected},), and zeros outside the cell. Errors and aggregates are computed "
-                f"from it alone. Return one value for each "
-                f"{'sampled firm' if sampled else 'firm of result.units'}.",
+                f"from it alone. Return one value for each of "
+                f"{'cell.rows' if sampled else 'result.units'}.",
                 shape=influence.shape,
             )
         psi = influence * n if sampled else influence[rows]
