@@ -21,20 +21,19 @@ from exportimpact.core.outcome import Outcome
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
 from exportimpact.core.step import Step
-from exportimpact.core.versions import __version__
 from exportimpact.data import Assignment, Panel
 from exportimpact.design import Design, SealedDesign
 from exportimpact.errors import ExportImpactError, ExportImpactWarning
 
 if TYPE_CHECKING:
     from exportimpact import did, matched, plot, synthetic
-    from exportimpact.core.versions import show_versions
     from exportimpact.diagnostics import diagnose
     from exportimpact.evaluation import Evaluation, Objective, Plan, evaluate
     from exportimpact.report import write_report
-    from exportimpact.study import run_study, verify
+    from exportimpact.study import run_study, show_versions, verify
 
 
+__version__ = "0.1.0"
 
 __all__ = [
     "Assignment",
@@ -84,7 +83,7 @@ _LATER = {
     "write_report": "exportimpact.report",
     "run_study": "exportimpact.study",
     "verify": "exportimpact.study",
-    "show_versions": "exportimpact.core.versions",
+    "show_versions": "exportimpact.study",
 }
 _MODULES = frozenset({"did", "matched", "plot", "synthetic"})
 

@@ -51,6 +51,19 @@ class Rows:
     parts: tuple[tuple[Pooled, ...], ...]
     keys: tuple[int | None, ...]
 
+    def used(self, n_columns: int) -> BoolArray:
+        """Return which columns each row depends on by construction, (n_rows, n_columns).
+
+        Not read off a gradient, where rounding decides what is zero.
+        """
+        used = np.zeros((len(self.parts), n_columns), dtype=bool)
+        used[:, : self.weights.shape[1]] = self.weights != 0
+        for row, parts in enumerate(self.parts):
+            for part in parts:
+                columns = np.unique(part.size_column)
+                used[row, columns] |= columns.size > 1
+        return used
+
     def size_gradient(self, values: FloatArray, n_sizes: int) -> FloatArray:
         """Return d(row)/d(size), (n_rows, n_sizes), at the cell values (n_cells,)."""
         gradient = np.zeros((len(self.parts), n_sizes))

@@ -40,11 +40,14 @@ class CellBuilder:
     ----------
     design : sealed design
     estimator : the estimator instance, for the record
+    pool : comparison pool, when it is not the design's
+    event_time : the only event time that is estimated, when it is one
     """
 
     design: DesignLike
     estimator: Any
     pool: Pool | None = None
+    event_time: int | None = None
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -64,18 +67,22 @@ class CellBuilder:
             (n_rows,) in the order of ``cell.rows`` with estimate - truth about sum(psi).
         sampled : bool
         """
-        n = self.design.units.size
-        expected = cell.rows.size if sampled else n
-        if influence.shape != (expected,) or not np.isfinite(influence).all():
+        n, rows = self.design.units.size, cell.rows
+        expected = rows.size if sampled else n
+        shaped = influence.shape == (expected,)
+        finite = bool(np.isfinite(estimate) and np.isfinite(influence).all())
+        inside_only = sampled or not shaped or not np.delete(influence, rows).any()
+        if not (shaped and finite and inside_only):
             raise CapabilityError(
                 "EI-E05",
-                f"The influence function of cell ({cell.cohort}, {cell.period}) has shape "
-                f"{influence.shape} or values that are not finite; {expected} finite values were "
-                "expected. Errors and aggregates are computed from it alone. Return one value for "
-                f"each {'sampled firm' if sampled else 'firm of result.units'}.",
+                f"Cell ({cell.cohort}, {cell.period}) has the estimate {estimate} and an influence "
+                f"function of shape {influence.shape}; needed are finite numbers, shape "
+                f"({expected},), and zeros outside the cell. Errors and aggregates are computed "
+                f"from it alone. Return one value for each of "
+                f"{'cell.rows' if sampled else 'result.units'}.",
                 shape=influence.shape,
             )
-        psi = influence * n if sampled else influence[cell.rows]
+        psi = influence * n if sampled else influence[rows]
         inside = cell.weights[: cell.supported.size]
         level = self.design.wide().level(cell)[: cell.supported.size]
         total = float(inside.sum())
@@ -105,7 +112,7 @@ class CellBuilder:
         NotIdentifiedError
             EI-E06 when no cell is left; the message lists the reasons.
         """
-        failed = (*self.design.unidentified, *self._failed)
+        failed = self._not_identified()
         if not self._entries:
             raise _nothing_left(failed)
         self._entries.sort(key=lambda e: (e.cell.cohort, e.cell.period))
@@ -127,9 +134,16 @@ class CellBuilder:
             sample=self._account(),
             exhibits=tuple(self._exhibits),
             notes=(*self.design.facts, *self._notes),
-            not_identified=tuple(sorted(failed, key=lambda f: f[:2])),
+            not_identified=failed,
             labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},
         )
+
+    def _not_identified(self) -> tuple[tuple[int | str, int | str, Message], ...]:
+        found = [*self.design.not_identified(self.pool), *self._failed]
+        if self.event_time is not None:
+            found = [f for f in found if f[1] - f[0] == self.event_time]
+        label = self.design.calendar.label
+        return tuple((label(g), label(t), why) for g, t, why in sorted(found, key=lambda f: f[:2]))
 
     def _ordinals(self) -> IntArray:
         return np.union1d(
@@ -172,16 +186,22 @@ class CellBuilder:
         columns = np.array([c for c, _ in entries], dtype=np.int64)
         rows = _union([e.cell.rows for _, e in entries])
         values = np.zeros((rows.size, columns.size))
+        present = np.zeros(values.shape, dtype=bool)
         members = self.design.members(cohort)
         inside = np.zeros((members.size, 2 * columns.size + 1))
         inside[:, -1] = self.design.member_weights(cohort)
+        counted = np.zeros(inside.shape, dtype=bool)
+        counted[:, -1] = True
         for j, (_, entry) in enumerate(entries):
-            values[np.searchsorted(rows, entry.cell.rows), j] = entry.psi
+            at = np.searchsorted(rows, entry.cell.rows)
+            values[at, j], present[at, j] = entry.psi, True
             at = np.searchsorted(members, entry.cell.supported)
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
+            counted[at, j] = counted[at, columns.size + j] = True
         own = np.concatenate([n_cells + columns, 2 * n_cells + columns, [3 * n_cells + k]])
-        return [Block(rows, columns, values), Block(members, own, inside)]
+        effects = Block(rows, columns, values, None if present.all() else present)
+        return [effects, Block(members, own, inside, counted)]
 
     def _counts(self, cells: list[Cell]) -> Counts:
         codes = self.design.cluster_codes
@@ -216,7 +236,7 @@ def _clusters(codes: IntArray | None, rows: IntArray) -> int:
     return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
 
 
-def _nothing_left(failed: tuple[tuple[int, int, Message], ...]) -> NotIdentifiedError:
+def _nothing_left(failed: tuple[tuple[int | str, int | str, Message], ...]) -> NotIdentifiedError:
     reasons = {str(reason): None for _, _, reason in failed}
     listed = " ".join(list(reasons)[:5]) or "The design has no cells."
     return NotIdentifiedError(

@@ -107,13 +107,14 @@ class CellSet:
         gradient[:, n : 2 * n] += rows.weights
         return gradient
 
-    def errors(self, gradient: FloatArray, weights: FloatArray) -> Errors:
-        """Return the errors of rows with this gradient that put `weights` on the cells."""
+    def errors(self, gradient: FloatArray, rows: Rows) -> Errors:
+        """Return the errors of functions of `rows` with this gradient."""
+        moments, used = self.moments, rows.used(gradient.shape[1])
         few = self.few_clusters
-        covariance = self.moments.within(gradient) if few else self.moments.pooled(gradient)
-        df = self.moments.satterthwaite(gradient)
+        covariance = moments.within(gradient, used) if few else moments.pooled(gradient)
+        df = moments.satterthwaite(gradient, used)
         smallest = np.minimum(self.counts.supported_clusters, self.counts.comparison_clusters)
-        thin = ((weights != 0) & (smallest < 2)).any(axis=1)
+        thin = ((rows.weights != 0) & (smallest < 2)).any(axis=1)
         std_error = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
         if self.clustered:
             std_error = np.where(thin, np.nan, std_error)

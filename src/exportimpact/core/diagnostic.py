@@ -70,9 +70,8 @@ def diagnostic(
         if taken is not None and taken.check.__qualname__ != check.__qualname__:
             raise InputError(
                 "EI-E07",
-                f"The diagnostic id {id!r} is taken by {taken.check.__module__}; two findings "
-                f"of one "
-                "name could not be told apart in a report. Choose another id.",
+                f"The diagnostic id {id!r} is taken by {taken.check.__module__}; two findings of "
+                "one name could not be told apart in a report. Choose another id.",
                 id=id,
             )
         _REGISTRY[id] = DiagnosticSpec(id, assumption, needs, threshold_source, check)

@@ -48,9 +48,10 @@ def _headline(result: EstimationResult) -> list[str]:
     unit = result.estimand.unit or ""
     shown = f"{row.estimate:.4g} {unit}".strip()
     interval = _interval(row.ci_low, row.ci_high)
-    percent = (
-        f"{row.percent:+.3g} {row.percent_unit} {_interval(row.percent_low, row.percent_high)}"
-    )
+    percent = "percent not defined"
+    if not math.isnan(row.percent):
+        low_high = _interval(row.percent_low, row.percent_high)
+        percent = f"{row.percent:+.3g} {row.percent_unit} {low_high}"
     sides = f"{row.n_supported:,} supported, {row.n_comparison:,} comparison firms"
     return [f"Overall: {shown} {interval}; {percent}; {sides}"]
 

@@ -51,14 +51,14 @@ def _ratio(
 ) -> tuple[FloatArray, FloatArray]:
     of_effect = cells.gradient(rows)
     of_counterfactual = cells.mean_gradient(rows) - of_effect
-    denominator = cells.errors(of_counterfactual, rows.weights)
+    denominator = cells.errors(of_counterfactual, rows)
     half = t_quantile(0.5 + level / 2, denominator.df) * denominator.std_error
     defined = np.abs(counterfactual) > half
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(defined, estimate / counterfactual, np.nan)
         gradient = (of_effect - ratio[:, None] * of_counterfactual) / counterfactual[:, None]
     gradient[~defined] = 0.0
-    delta = cells.errors(gradient, rows.weights)
+    delta = cells.errors(gradient, rows)
     spread = t_quantile(0.5 + level / 2, delta.df) * delta.std_error
     return 100 * ratio, np.where(defined, 100 * spread, np.nan)
 

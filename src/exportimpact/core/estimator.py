@@ -77,6 +77,7 @@ def estimator(
             f"for, so that the check would never run. Choose from {sorted(CAPABILITIES)}.",
             estimator=id,
         )
+    as_requirement(blind_to or ())
     spec = EstimatorSpec(
         id=id,
         title=title,
@@ -127,9 +128,8 @@ def _check_capabilities(spec: EstimatorSpec, design: DesignLike) -> None:
         raise CapabilityError(
             "EI-E03",
             f"{spec.title} does not take a design with {', '.join(missing)}; it would estimate "
-            "another effect than the design names. Use an estimator that accepts it (its "
-            "spec lists "
-            "what it accepts), or a design without it.",
+            "another effect than the design names. Use an estimator that accepts it (its spec "
+            "lists what it accepts), or a design without it.",
             estimator=spec.id,
             missing=missing,
         )

@@ -54,9 +54,8 @@ class Outcome:
         if self.scale not in _SCALES:
             raise InputError(
                 "EI-P20",
-                f"Outcome {self.name!r} has the unknown scale {self.scale!r}; the scale "
-                f"decides how "
-                f"the effect is read. {did_you_mean(str(self.scale), _SCALES)}",
+                f"Outcome {self.name!r} has the unknown scale {self.scale!r}; the scale decides "
+                f"how the effect is read. {did_you_mean(str(self.scale), _SCALES)}",
                 outcome=self.name,
                 scale=self.scale,
             )
@@ -73,10 +72,9 @@ class Outcome:
         if self.after_exit == "zero" and self.scale in {"log", "logged"}:
             raise InputError(
                 "EI-P21",
-                f"Outcome {self.name!r} is a log and cannot be zero after an exit: a log of "
-                f"zero is "
-                "undefined, and 0 would mean an outcome of one unit. Leave after_exit out, and add "
-                "the level beside it to keep closed firms in.",
+                f"Outcome {self.name!r} is a log and cannot be zero after an exit: a log of zero "
+                "is undefined, and 0 would mean an outcome of one unit. Leave after_exit out, "
+                "and add the level beside it to keep closed firms in.",
                 outcome=self.name,
             )
 

@@ -103,9 +103,8 @@ class DesignLike(Protocol):
         """What a reader of any result from this design must know."""
         ...
 
-    @property
-    def unidentified(self) -> tuple[tuple[int, int, Message], ...]:
-        """Cells (cohort, period) that cannot be estimated, with the reason."""
+    def not_identified(self, pool: Pool | None = None) -> tuple[tuple[int, int, Message], ...]:
+        """Return the cells (cohort, period) that cannot be estimated, with the reason."""
         ...
 
     def cells(self, pool: Pool | None = None) -> Iterator[Cell]:

@@ -20,7 +20,7 @@ from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.provenance import Provenance
 from exportimpact.core.step import Step
 from exportimpact.core.wald import WaldTest, pretrend_test
-from exportimpact.errors import CapabilityError, InputError, StoredResultError
+from exportimpact.errors import CapabilityError, InputError, StoredResultError, did_you_mean
 from exportimpact.language import Message
 from exportimpact.numerics.bands import multiplier_sup_t, sup_t
 from exportimpact.numerics.distributions import t_quantile, t_two_sided
@@ -64,7 +64,7 @@ class EstimationResult:
     sample: SampleAccount
     exhibits: tuple[Exhibit, ...] = ()
     notes: tuple[Message, ...] = ()
-    not_identified: tuple[tuple[int, int, Message], ...] = ()
+    not_identified: tuple[tuple[int | str, int | str, Message], ...] = ()
     labels: Mapping[int, int | str] = field(default_factory=dict)
     rows: Rows | None = None
 
@@ -88,6 +88,7 @@ class EstimationResult:
             ci_high, p_value, n_supported, n_comparison; with clusters above the firm also
             n_supported_clusters, n_comparison_clusters.
         """
+        _check_level(level)
         errors, estimate = self._errors(), self._estimates()
         half = t_quantile(0.5 + level / 2, errors.df) * errors.std_error
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -119,6 +120,7 @@ class EstimationResult:
         DataFrame
             percent, percent_low, percent_high, percent_unit, counterfactual, ratio.
         """
+        _check_level(level)
         return relative_effects(
             self.cells, self._rows(), self._errors(), self.estimand.scale, level
         )
@@ -152,6 +154,7 @@ class EstimationResult:
         CapabilityError
             EI-I03 when the result is an aggregate already.
         """
+        _known("weights", weights, ("design", "observed"))
         kept = self._kept(by, balance, min, max)
         if by != "event_time":
             kept = kept & (self.cells.index.event_time >= 0)
@@ -174,6 +177,7 @@ class EstimationResult:
         times >= 0, ``"cohort"`` weights cohorts by size, ``"calendar"`` is the mean over periods.
         Parameters and errors as in `aggregate`.
         """
+        _known("weights", weights, ("design", "observed"))
         kept = self._kept(by, balance, min, max) & (self.cells.index.event_time >= 0)
         self._require(kept, by)
         rows = aggregation.overall(by, self.cells.index, self.cells.sizes(weights), kept=kept)
@@ -198,6 +202,14 @@ class EstimationResult:
         method : {"sup_t", "multiplier"}
             Multivariate t from the covariance, or the multiplier bootstrap with `draws` and `rng`.
         """
+        _known("family", family, ("post", "all"))
+        _known("method", method, ("sup_t", "multiplier"))
+        if draws < 1:
+            raise InputError(
+                "EI-I08",
+                f"draws={draws}: a bootstrap needs at least one draw, and 999 or more for a band.",
+                draws=draws,
+            )
         frame, errors = self.table(level=level), self._errors()
         event_time = frame["event_time"].to_numpy(dtype=float, na_value=0.0)
         inside = np.flatnonzero((np.isfinite(errors.df)) & ((event_time >= 0) | (family == "all")))
@@ -318,7 +330,7 @@ class EstimationResult:
         return self.cells.gradient(self._rows())
 
     def _errors(self) -> Errors:
-        return self.cells.errors(self._gradient(), self._rows().weights)
+        return self.cells.errors(self._gradient(), self._rows())
 
     def _estimates(self) -> FloatArray:
         values: FloatArray = self._rows().weights @ self.cells.estimate
@@ -363,9 +375,8 @@ class EstimationResult:
             raise InputError(
                 "EI-I02",
                 f"No cell is left to aggregate by {by}: the range of event times or the balance "
-                "excludes every estimated cell. Widen min, max or balance; result.table() "
-                "lists the "
-                "cells.",
+                "excludes every estimated cell. Widen min, max or balance; result.table() lists "
+                "the cells.",
                 by=by,
             )
 
@@ -460,6 +471,26 @@ class EstimationResult:
 
     def _label(self, ordinal: Any) -> int | str:
         return self.labels.get(int(ordinal), int(ordinal))
+
+
+def _known(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(
+            "EI-I08",
+            f"{option}={value!r} is unknown; it decides what is computed. "
+            f"{did_you_mean(str(value), allowed)}",
+            option=option,
+        )
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise InputError(
+            "EI-I08",
+            f"level={level!r} is not a coverage between 0 and 1, so that no interval has it. "
+            "Write 0.95 for 95 %.",
+            level=level,
+        )
 
 
 def _not_stored(what: str) -> StoredResultError:

@@ -74,8 +74,6 @@ def load(text: str) -> EstimationResult:
     InputError
         EI-I07 for text that is not a stored result, or one of another schema.
     """
-    from exportimpact.core.result import EstimationResult
-
     try:
         payload = json.loads(text)
         known = payload["schema"] == SCHEMA
@@ -83,6 +81,15 @@ def load(text: str) -> EstimationResult:
         raise _unreadable("it is not JSON with a schema") from error
     if not known:
         raise _unreadable(f"its schema is {payload['schema']!r}, not {SCHEMA}")
+    try:
+        return _result(payload)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise _unreadable(f"a part is missing or malformed ({error!r})") from error
+
+
+def _result(payload: dict[str, Any]) -> EstimationResult:
+    from exportimpact.core.result import EstimationResult
+
     sample = payload["sample"]
     entries = tuple(AccountEntry(s, _message(r), f, p) for s, r, f, p in sample["entries"])
     return EstimationResult(

@@ -56,7 +56,7 @@ def pretrend_test(cells: CellSet, anticipation: int) -> WaldTest:
         reason = message("test.too_many_cells", cells=int(before.size), clusters=clusters)
         return _none(null, int(before.size), clusters, reason)
     rows = identity(cells.index)
-    errors = cells.errors(cells.gradient(rows), rows.weights)
+    errors = cells.errors(cells.gradient(rows), rows)
     if np.isnan(errors.std_error[before]).any():
         return _none(null, int(before.size), clusters, message("test.no_errors"))
     covariance = errors.covariance[np.ix_(before, before)]

@@ -226,8 +226,7 @@ def _ordinals(column: Column, calendar: Calendar) -> IntArray:
     raise InputError(
         "EI-A16",
         f"Column {column.name!r} holds {held} (such as {column.example()}), while the panel's "
-        "periods "
-        f"look like {example!r}; support cannot be placed on the panel's calendar. {fix}",
+        f"periods look like {example!r}; support cannot be placed on the panel's calendar. {fix}",
         column=column.name,
         example=column.example(),
     )

@@ -83,6 +83,7 @@ class Parts:
     calendar: Calendar
     observed: BoolArray
     wide: Mapping[str, FloatArray]
+    sources: Mapping[str, FloatArray]
     not_positive: Mapping[str, BoolArray]
     baseline: Mapping[str, BaselineColumn]
     weight: FloatArray | None
@@ -105,6 +106,7 @@ class Parts:
     def _arrays(self) -> Iterator[AnyArray]:
         yield from (self.units, self.observed, self.cluster_codes, self.exit_ordinal, self.dropped)
         yield from self.wide.values()
+        yield from self.sources.values()
         yield from self.not_positive.values()
         yield from (column.values for column in self.baseline.values())
         yield from () if self.weight is None else (self.weight,)
@@ -172,6 +174,7 @@ def build_parts(frame: Any, spec: PanelSpec) -> Parts:
         calendar=calendar,
         observed=merged.observed,
         wide=wide,
+        sources=sources,
         not_positive=_not_positive(spec.outcomes, sources),
         baseline=covariates,
         weight=weight,
@@ -198,8 +201,7 @@ def _read(frame: Any, spec: PanelSpec) -> _Draft:
         raise InputError(
             "EI-P02",
             "The panel frame has no rows, so there is nothing to estimate from. Check the filter "
-            "or "
-            "the file that it came from.",
+            "or the file that it came from.",
             count=0,
         )
     unread = np.zeros(n_rows, dtype=np.int64)
@@ -242,9 +244,8 @@ def _drop_incomplete_firms(draft: _Draft, spec: PanelSpec) -> None:
         raise InputError(
             "EI-P32",
             f"Every one of {len(draft.rows.units):,} firms lacks a baseline covariate somewhere, "
-            "so "
-            f'missing_baseline="drop" leaves no firm. Check {", ".join(map(repr, spec.baseline))}; '
-            "leave out of baseline= what is rarely reported.",
+            'so missing_baseline="drop" leaves no firm. Leave out of baseline= what is rarely '
+            f"reported among {', '.join(spec.baseline)}.",
             count=len(draft.rows.units),
         )
     reason = message("data.missing_baseline", names=", ".join(spec.baseline))
@@ -332,8 +333,9 @@ def _on_scale(
     elif outcome.scale == "binary":
         values = np.where(np.isnan(source), np.nan, source > 0)
     else:
-        values = source.copy()
+        values = source
     if outcome.after_exit == "zero" and not np.isnan(exits).all():
+        values = values.copy() if values is source else values
         values[calendar.ordinals[None, :] > exits[:, None]] = 0.0
     return values
 

@@ -139,9 +139,8 @@ def _disagreement(merged: Duplicates, rows: Rows, column: Column) -> list[Proble
             "EI-P27",
             differs,
             f"{{n}} disagree on {column.name!r} with the row of the same firm and period, the "
-            "first "
-            'for {first}; duplicates="sum" adds outcomes and cannot choose between the two. '
-            "Aggregate first.",
+            'first for {first}; duplicates="sum" adds outcomes and cannot choose between the '
+            "two. Aggregate first.",
             column.name,
         )
     )

@@ -41,10 +41,9 @@ def read_first_periods(frame: Any, *, unit: str, first_period: str) -> Spells:
         problems.append(
             Problem(
                 "EI-A14",
-                f"{n:,} of {len(ids.units):,} firms have more than one value of "
-                f"{first_period!r}, the "
-                f"first is firm {firm}; which cohort they belong to cannot be told. A firm's first "
-                "supported period is the same in all its rows; pass a table of awards to "
+                f"{n:,} of {len(ids.units):,} firms have more than one value of {first_period!r}, "
+                f"the first is firm {firm}; which cohort they belong to cannot be told. A firm's "
+                "first supported period is the same in all its rows; pass a table of awards to "
                 "Assignment.from_spells otherwise.",
                 {"column": first_period, "count": n, "firm": firm},
             )

@@ -249,6 +249,10 @@ class Panel:
         """
         return self._parts.wide[self.outcome(name).name]
 
+    def source(self, name: str) -> FloatArray:
+        """Return an outcome's column as it was read, (n_firms, n_periods), without its scale."""
+        return self._parts.sources[self.outcome(name).source]
+
     def not_positive(self, name: str) -> BoolArray:
         """Return the firm-periods that a log leaves out, (n_firms, n_periods)."""
         nowhere = np.zeros(self._parts.observed.shape, dtype=bool)

@@ -185,10 +185,8 @@ def read_when(
             Problem(
                 "EI-A06",
                 f"Column {column.name!r} holds {_held(column)} (such as {column.example()!r}), "
-                "which "
-                "is no period; a firm's support could not be placed in time. Use whole numbers "
-                "such "
-                "as 2019, or dates (pandas.to_datetime), as in the panel.",
+                "which is no period; a firm's support could not be placed in time. Use whole "
+                "numbers such as 2019, or dates (pandas.to_datetime), as in the panel.",
                 {"column": column.name, "kind": column.kind},
             )
         )
@@ -275,8 +273,7 @@ def _ends_before_start(start: Column, end: Column | None, firms: RowNames) -> It
         yield Problem(
             "EI-A06",
             f"Column {end.name!r} holds {end.kind}s and {start.name!r} holds {start.kind}s; how "
-            "long "
-            "support lasted cannot be told. Give both in the same form.",
+            "long support lasted cannot be told. Give both in the same form.",
             {"column": end.name, "kind": end.kind},
         )
         return
@@ -288,8 +285,8 @@ def _ends_before_start(start: Column, end: Column | None, firms: RowNames) -> It
         yield Problem(
             "EI-A08",
             f"{details['count']:,} spells end ({end.name!r}) before they start ({start.name!r}), "
-            "the "
-            f"first for {first}; the supported periods cannot be told. Correct the two columns.",
+            f"the first for {first}; the supported periods cannot be told. Correct the two "
+            "columns.",
             {**details, "column": end.name},
         )
 
@@ -351,7 +348,7 @@ def nobody_supported(name: str) -> Problem:
     return Problem(
         "EI-A02",
         f"No row of the table of support is an award (column {name!r}), so no firm is supported "
-        "and "
-        "there is no effect to estimate. Check awarded= and the filter that the table came from.",
+        "and there is no effect to estimate. Check awarded= and the filter that the table came "
+        "from.",
         {"count": 0, "column": name},
     )

@@ -90,8 +90,7 @@ def check_ids(column: Column, rows: Rows) -> Iterator[Problem]:
             "EI-P15",
             f"{len(pairs):,} firm ids in {column.name!r} differ from another one only by leading "
             f"zeros, case or spaces; the first pair is {shown(pairs)}. One firm would count as "
-            "two, "
-            "each with half a history. Write every firm's id in one way.",
+            "two, each with half a history. Write every firm's id in one way.",
             {"column": column.name, "count": len(pairs), "firm": pairs[0][1], "pair": pairs[0]},
         )
 
@@ -106,8 +105,7 @@ def unusable_ids(column: Column) -> Problem:
     return Problem(
         "EI-P22",
         f"The firm ids in {column.name!r} are {held} (such as {column.example()!r}); the rows of "
-        "one "
-        "firm cannot be told from those of another. Use whole numbers or text, for example "
+        "one firm cannot be told from those of another. Use whole numbers or text, for example "
         f"frame[{column.name!r}].astype(str).",
         {"column": column.name, "kind": column.kind},
     )
@@ -156,8 +154,7 @@ def check_outcome(outcome: Outcome, column: Column, rows: Rows) -> Iterator[Prob
             values < 0,
             f"{{n}} of column {name!r} are negative, the first for {{first}}; the outcome "
             f"{outcome.name!r} is a {outcome.scale}, which has no negative values. Correct them, "
-            "or "
-            'use scale="level".',
+            'or use scale="level".',
             name,
         )
     if outcome.scale == "share":
@@ -248,10 +245,9 @@ def check_cluster(column: Column, rows: Rows, codes: IntArray) -> Iterator[Probl
         yield Problem(
             "EI-P19",
             f"The cluster {name!r} changes over time within {firms:,} of {len(rows.units):,} "
-            "firms; "
-            f"the first is {first}. A firm in two clusters makes both dependent, and standard "
-            "errors "
-            "would be too small. Use the cluster of the firm's first period throughout.",
+            f"firms; the first is {first}. A firm in two clusters makes both dependent, and "
+            "standard errors would be too small. Use the cluster of the firm's first period "
+            "throughout.",
             {**details, "count": firms, "column": name},
         )
 
@@ -264,11 +260,11 @@ def check_exit(column: Column, rows: Rows) -> Iterator[Problem]:
         return
     yield Problem(
         "EI-P16",
-        f"The exit column {column.name!r} is not a yes/no mark: it holds {column.kind} values such "
-        f"as {column.example()!r}. It has to be true in the last {rows.noun[5:-1]} of a firm's "
-        "life "
-        "only, since that decides which firms count as zeros afterwards. From a column with the "
-        f"year of exit: frame[{column.name!r}] = frame[{rows.period!r}] == frame[{column.name!r}].",
+        f"The exit column {column.name!r} is not a yes/no mark: it holds {column.kind} values "
+        f"such as {column.example()!r}. It has to be true in the last {rows.noun[5:-1]} of a "
+        "firm's life only, since that decides which firms count as zeros afterwards. From a "
+        f"column with the year of exit: frame[{column.name!r}] = frame[{rows.period!r}] == "
+        f"frame[{column.name!r}].",
         {"column": column.name, "kind": column.kind},
     )
 
@@ -296,8 +292,7 @@ def check_varies(name: str, values: FloatArray) -> Iterator[Problem]:
         yield Problem(
             "EI-P14",
             f"The baseline covariate {name!r} is constant over firms (for example {value:g} for "
-            "all "
-            f"{len(values):,} of them in the first period); it cannot tell firms apart and would "
-            "make the adjustment singular. Remove it from baseline=.",
+            f"all {len(values):,} of them in the first period); it cannot tell firms apart and "
+            "would make the adjustment singular. Remove it from baseline=.",
             {"column": name, "count": len(values)},
         )

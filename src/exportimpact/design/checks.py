@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-import numpy as np
-
 from exportimpact._typing import Base, Comparison, Unbalanced
 from exportimpact.errors import ColumnError, InputError, NotIdentifiedError, did_you_mean
 
@@ -26,9 +24,8 @@ def check_options(design: Design) -> None:
     if design.outcome not in names:
         raise ColumnError(
             "EI-D01",
-            f"The panel has no outcome {design.outcome!r}; a design needs exactly one outcome "
-            f"of its "
-            f"panel. {did_you_mean(design.outcome, names)}",
+            f"The panel has no outcome {design.outcome!r}; a design needs exactly one outcome of "
+            f"its panel. {did_you_mean(design.outcome, names)}",
             outcome=design.outcome,
         )
     for option, allowed in _OPTIONS.items():
@@ -54,13 +51,13 @@ def check_options(design: Design) -> None:
     known = (
         *design.panel.baseline_names,
         *([design.panel.cluster] if design.panel.cluster else []),
+        design.panel.unit,
     )
     if design.assigned_at is not None and design.assigned_at not in known:
         raise ColumnError(
             "EI-D06",
             f"assigned_at={design.assigned_at!r} is not a baseline or cluster column of the "
-            f"panel, so "
-            "that the level of assignment cannot be cross-checked. "
+            "panel, so that the level of assignment cannot be cross-checked. "
             f"{did_you_mean(design.assigned_at, known)}",
             column=design.assigned_at,
         )
@@ -81,11 +78,9 @@ def check_support(design: Design) -> None:
             "EI-D07",
             "No firm of the design is first supported inside the panel: "
             f"{int(design.aligned.before_panel.sum())} were supported at or before its first "
-            f"period, "
-            f"{int(design.aligned.after_panel.sum())} after its last. There is no change to "
-            f"measure. "
-            "Check the award years against the panel's periods, and which outcome values are "
-            "missing.",
+            f"period, {int(design.aligned.after_panel.sum())} after its last. There is no change "
+            "to measure. Check the award years against the panel's periods, and which outcome "
+            "values are missing.",
         )
     if design.comparison == "never" and not sample.in_never_pool.any():
         raise NotIdentifiedError(
@@ -126,25 +121,3 @@ def settings_of(design: Design) -> dict[str, Any]:
             "covariates": bool(covariates),
         },
     }
-
-
-def starts_differ(design: Design) -> tuple[int, int]:
-    """Return groups of the level of assignment whose firms start apart, and all groups."""
-    assert design.assigned_at is not None
-    panel = design.panel
-    if design.assigned_at == panel.cluster:
-        groups = panel.cluster_codes.astype(float)
-    else:
-        values = panel.baseline(design.assigned_at).values
-        seen = np.isfinite(values)
-        groups = np.where(
-            seen.any(axis=1), values[np.arange(len(values)), seen.argmax(axis=1)], np.nan
-        )
-    inside = design._sample.inside & np.isfinite(groups)
-    _, codes = np.unique(groups[inside], return_inverse=True)
-    first = design._sample.first[inside]
-    low = np.full(codes.max() + 1, np.iinfo(np.int64).max)
-    high = np.full(codes.max() + 1, np.iinfo(np.int64).min)
-    np.minimum.at(low, codes, first)
-    np.maximum.at(high, codes, first)
-    return int((low != high).sum()), int(low.size)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,20 +14,62 @@ from exportimpact.errors import ColumnError, InputError, did_you_mean
 from exportimpact.numerics.regression import dependent_columns
 
 
+class Covariates(Protocol):
+    """The matrix of covariates at a base period."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each column, the constant first."""
+        ...
+
+    def matrix(self, base: int) -> FloatArray:
+        """Return (n_firms, k) at the index of a base period; NaN where not observed."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class Covariates:
-    """Builds the matrix of covariates at a base period.
+class NamedColumns:
+    """Baseline columns as they are, categories as dummies, each (n_firms, n_periods)."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Name of each column, the constant first.
-    matrix : function from the index of a base period to (n_firms, k)
-        NaN where a firm is not observed.
-    """
+    columns: tuple[tuple[str, FloatArray], ...]
+    n_firms: int
 
-    names: tuple[str, ...]
-    matrix: Callable[[int], FloatArray]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each column, the constant first."""
+        return ("constant", *(name for name, _ in self.columns))
+
+    def matrix(self, base: int) -> FloatArray:
+        """Return (n_firms, k) at the index of a base period."""
+        return np.column_stack([np.ones(self.n_firms), *(v[:, base] for _, v in self.columns)])
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaColumns:
+    """Columns of a formula over the baseline columns; `spec` is formulaic's fitted model spec."""
+
+    panel: Panel
+    spec: Any
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each column, the constant first."""
+        return ("constant", *(n for n in self._given if n != "Intercept"))
+
+    @property
+    def _given(self) -> list[str]:
+        return [str(name) for name in self.spec.column_names]
+
+    def matrix(self, base: int) -> FloatArray:
+        """Return (n_firms, k) at the index of a base period."""
+        data = _frame(self.panel, base)
+        there = data.notna().all(axis=1).to_numpy()
+        given = np.asarray(self.spec.get_model_matrix(data[there]), dtype=float)
+        # The comparison needs a constant whether or not the formula asks for one.
+        rest = given[:, [name != "Intercept" for name in self._given]]
+        values = np.full((self.panel.n_firms, 1 + rest.shape[1]), np.nan)
+        values[there] = np.column_stack([np.ones(len(rest)), rest])
+        return values
 
 
 def build(panel: Panel, asked: tuple[str, ...] | str, bases: IntArray) -> Covariates:
@@ -51,9 +93,8 @@ def _from_names(panel: Panel, names: tuple[str, ...]) -> Covariates:
         if name not in panel.baseline_names:
             raise ColumnError(
                 "EI-D04",
-                f"Covariate {name!r} is not a baseline column of the panel, so that firms "
-                f"cannot be "
-                f"compared on it. {did_you_mean(name, panel.baseline_names)} Name it in "
+                f"Covariate {name!r} is not a baseline column of the panel, so that firms cannot "
+                f"be compared on it. {did_you_mean(name, panel.baseline_names)} Name it in "
                 "Panel.from_frame(baseline=[...]).",
                 covariate=name,
             )
@@ -65,48 +106,52 @@ def _from_names(panel: Panel, names: tuple[str, ...]) -> Covariates:
             flag = np.where(np.isnan(column.values), np.nan, column.values == code)
             columns.append((f"{name}={category}", flag))
 
-    def matrix(base: int) -> FloatArray:
-        return np.column_stack([np.ones(panel.n_firms), *(v[:, base] for _, v in columns)])
-
-    return Covariates(("constant", *(n for n, _ in columns)), matrix)
+    return NamedColumns(tuple(columns), panel.n_firms)
 
 
 def _from_formula(panel: Panel, formula: str) -> Covariates:
     import formulaic
 
-    def frame(base: int) -> pd.DataFrame:
-        out: dict[str, object] = {}
-        for name in panel.baseline_names:
-            column = panel.baseline(name)
-            values = column.values[:, base]
-            if column.categories is None:
-                out[name] = values
-            else:
-                codes = np.where(np.isnan(values), -1, values).astype(np.int64)
-                labels = pd.Index(column.categories)
-                out[name] = pd.Categorical.from_codes(codes, categories=labels)
-        return pd.DataFrame(out)
-
-    whole = pd.concat([frame(b) for b in range(panel.n_periods)], ignore_index=True)
+    whole = pd.concat([_frame(panel, b) for b in range(panel.n_periods)], ignore_index=True)
     known = whole.notna().all(axis=1).to_numpy()
     try:
-        spec = formulaic.model_matrix(formula, whole[known], na_action="raise").model_spec
+        matrix = formulaic.model_matrix(formula, whole[known], na_action="raise")
+        spec = matrix.model_spec
+        infinite = ~np.isfinite(np.asarray(matrix, dtype=float)).all(axis=1)
     except Exception as error:
         raise InputError(
             "EI-D11",
-            f"The formula {formula!r} cannot be read: {error}. Write it over the baseline columns "
-            f"({', '.join(panel.baseline_names)}), such as '~ log(employees) + C(industry)'.",
+            f"The formula {formula!r} cannot be read: {error}. Write one side over the baseline "
+            f"columns ({', '.join(panel.baseline_names)}), such as "
+            "'~ log(employees) + C(industry)'.",
             formula=formula,
         ) from error
+    if infinite.any():
+        raise InputError(
+            "EI-D12",
+            f"The formula {formula!r} is not finite in {int(infinite.sum()):,} of "
+            f"{infinite.size:,} firm-periods (a log of 0?); those firms would leave the comparison "
+            "without a reason. Choose a transformation that is defined for all of them.",
+            formula=formula,
+            firm_periods=int(infinite.sum()),
+        )
 
-    def matrix(base: int) -> FloatArray:
-        data = frame(base)
-        there = data.notna().all(axis=1).to_numpy()
-        values = np.full((panel.n_firms, len(spec.column_names)), np.nan)
-        values[there] = np.asarray(spec.get_model_matrix(data[there]), dtype=float)
-        return values
+    return FormulaColumns(panel, spec)
 
-    return Covariates(tuple(str(n) for n in spec.column_names), matrix)
+
+def _frame(panel: Panel, base: int) -> pd.DataFrame:
+    """Return the baseline columns at a base period, categories with all their levels."""
+    out: dict[str, object] = {}
+    for name in panel.baseline_names:
+        column = panel.baseline(name)
+        values = column.values[:, base]
+        if column.categories is None:
+            out[name] = values
+        else:
+            codes = np.where(np.isnan(values), -1, values).astype(np.int64)
+            labels = pd.Index(column.categories)
+            out[name] = pd.Categorical.from_codes(codes, categories=labels)
+    return pd.DataFrame(out)
 
 
 def _refuse_dependent(covariates: Covariates, bases: IntArray) -> None:
@@ -120,9 +165,8 @@ def _refuse_dependent(covariates: Covariates, bases: IntArray) -> None:
         named = [n for n, bad in zip(covariates.names, dependent, strict=True) if bad]
         raise InputError(
             "EI-D10",
-            f"{len(named)} covariate column(s) are constant or a combination of others at the base "
-            f"periods: {', '.join(named[:5])}. Their coefficients are not determined, and "
-            f"with them "
-            "neither is the comparison. Leave them out.",
+            f"{len(named)} covariate column(s) are constant or a combination of others at the "
+            f"base periods: {', '.join(named[:5])}. Their coefficients are not determined, and "
+            "with them neither is the comparison. Leave them out.",
             columns=tuple(named),
         )

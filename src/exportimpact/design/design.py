@@ -177,10 +177,9 @@ class Design:
         """What left between the files and the design."""
         return self._sample.account
 
-    @cached_property
-    def unidentified(self) -> tuple[tuple[int, int, Message], ...]:
-        """Cells (cohort, period) that cannot be estimated, with the reason."""
-        found = self._identifier.cells(self.comparison)
+    def not_identified(self, pool: Pool | None = None) -> tuple[tuple[int, int, Message], ...]:
+        """Return the cells (cohort, period) that cannot be estimated, with the reason."""
+        found = self._identifier.cells(pool or self.comparison)
         return tuple(cell for cell in found if not isinstance(cell, Cell))
 
     @cached_property
@@ -222,6 +221,7 @@ class Design:
             self.aligned,
             self.outcome_spec,
             unbalanced=self.unbalanced,
+            comparison=self.comparison,
             strictly_never=self.never == "strictly",
             min_supported=self.min_supported,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exportimpact.design.levels import clustered_high_enough
 from exportimpact.language import Message, message
 
 if TYPE_CHECKING:
@@ -35,8 +36,3 @@ def pre_support_periods(design: Design) -> int:
     first = int(design.calendar.ordinals[0])
     step = design.calendar.step
     return max(((g - first) // step - design.anticipation for g in design.cohorts), default=0)
-
-
-def clustered_high_enough(design: Design) -> bool:
-    """Return whether errors are clustered at the level at which support was assigned."""
-    return design.assigned_at is None or design.assigned_at == design.panel.cluster

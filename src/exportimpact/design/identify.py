@@ -80,7 +80,7 @@ class Identifier:
             reason = message("cell.no_supported", base=label(base), period=label(period))
             return cohort, period, reason
         if not comparison.any():
-            return cohort, period, message("cell.no_pool", period=label(period))
+            return cohort, period, message("cell.no_pool", period=label(max(period, base)))
         if not compared.size:
             reason = message("cell.no_comparison", base=label(base), period=label(period))
             return cohort, period, reason
@@ -117,13 +117,14 @@ class Identifier:
         if pool == "others":
             return sample.inside
         if pool == "not_yet":
-            later = (sample.first != NEVER) & (sample.first > latest + reach)
-            waiting: BoolArray = sample.inside & later & ~sample.outside_comparison
-            return sample.in_never_pool | waiting
-        rejected: BoolArray = (
-            self._rejected(cohort) & sample.inside & (sample.first > latest + reach)
-        )
-        return rejected
+            return self._waiting(latest + reach)
+        return self._rejected(cohort) & self._waiting(latest + reach)
+
+    def _waiting(self, until: int) -> BoolArray:
+        """Return the firms that are not supported by `until`, nor by other programmes."""
+        sample = self.sample
+        waiting: BoolArray = sample.inside & (sample.first > until) & ~sample.outside_comparison
+        return waiting
 
     def _rejected(self, cohort: int) -> BoolArray:
         rejected = self.support.rejected or {}

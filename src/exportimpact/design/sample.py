@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exportimpact._typing import BoolArray, FloatArray, IntArray, Unbalanced
+from exportimpact._typing import BoolArray, Comparison, FloatArray, IntArray, Unbalanced
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.outcome import Outcome
 from exportimpact.data import NEVER, AlignedSupport, Panel
@@ -23,7 +23,7 @@ class Sample:
     y : (n_firms, n_periods)
         The outcome on its own scale, NaN outside the sample.
     first : (n_firms,)
-        Ordinal of first support within the panel, `NEVER` for firms without.
+        Ordinal of first support, `NEVER` for firms without.
     in_never_pool : (n_firms,) bool
     outside_comparison : (n_firms,) bool
         Firms with support from other programmes, which serve in no comparison.
@@ -48,6 +48,7 @@ def draw_sample(
     outcome: Outcome,
     *,
     unbalanced: Unbalanced,
+    comparison: Comparison,
     strictly_never: bool,
     min_supported: int,
 ) -> Sample:
@@ -61,12 +62,13 @@ def draw_sample(
     book.drop_firms(outside & unsupported, message("account.other_programme"))
     censored = support.censor_from[:, None] <= panel.calendar.ordinals[None, :]
     book.drop_values(censored & np.isfinite(book.y), message("account.censored"))
-    if strictly_never:
+    if strictly_never and comparison == "never":
         book.drop_firms(support.after_panel, message("account.after_panel"))
-    first = np.where(support.after_panel, NEVER, support.first)
+    first, unsupported = support.first, unsupported & ~(support.after_panel & strictly_never)
     if unbalanced != "pairwise":
         _balance(book, outcome, unbalanced)
-    cohorts, size = np.unique(first[book.inside & (first != NEVER)], return_counts=True)
+    starts = first[book.inside & (first <= panel.calendar.last)]
+    cohorts, size = np.unique(starts, return_counts=True)
     small = cohorts[size < min_supported]
     if small.size:
         reason = message("account.small_cohort", minimum=min_supported, cohorts=int(small.size))
@@ -74,7 +76,7 @@ def draw_sample(
     return Sample(
         y=book.y,
         first=first,
-        in_never_pool=book.inside & (first == NEVER),
+        in_never_pool=book.inside & unsupported,
         outside_comparison=outside,
         inside=book.inside,
         cohorts=cohorts[size >= min_supported],
@@ -124,16 +126,16 @@ class _Book:
 
 
 def _balance(book: _Book, outcome: Outcome, unbalanced: Unbalanced) -> None:
-    incomplete = book.inside & ~np.isfinite(book.y).all(axis=1)
+    reported = book.panel.observed.any(axis=0)
+    incomplete = book.inside & ~np.isfinite(book.y[:, reported]).all(axis=1)
     if not incomplete.any():
         return
     if unbalanced == "error":
         example = book.panel.units[np.flatnonzero(incomplete)[0]]
         raise InputError(
             "EI-D09",
-            f"{int(incomplete.sum())} of {int(book.inside.sum())} firms lack {outcome.name!r} "
-            f"in some "
-            f"period, for example firm {example}, and unbalanced='error' was asked for. Use "
+            f"{int(incomplete.sum())} of {int(book.inside.sum())} firms lack {outcome.name!r} in "
+            f"some period, for example firm {example}, and unbalanced='error' was asked for. Use "
             'unbalanced="pairwise" (each comparison uses the firms observed at both ends) or '
             '"balanced" (only firms observed in every period).',
             firms=int(incomplete.sum()),

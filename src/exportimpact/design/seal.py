@@ -4,6 +4,8 @@ Settings are canonical JSON with floats at 12 significant digits. Data are colum
 by firm and period as little-endian float64, ids as NFC UTF-8 text. A firm of a cohort counts up to
 its cohort's base period, a firm without a cohort up to the latest base period of any cohort. Row
 order, dtypes, versions, and every outcome or its presence after the base period do not enter.
+Outcomes enter as they were read, because the last digit of a logarithm depends on the version of
+NumPy.
 """
 
 from __future__ import annotations
@@ -35,8 +37,10 @@ def seal_hash(design: Design) -> str:
     for unit, start in zip(panel.units, first, strict=True):
         text = unicodedata.normalize("NFC", str(unit))
         digest.update(f"{text}\x1f{'' if start == NEVER else int(start)}\x1e".encode())
+    _add_pools(digest, design)
     before = _before_support(design)
-    _add_column(digest, f"outcome:{design.outcome}", panel.wide(design.outcome), before)
+    outcome = design.outcome_spec
+    _add_column(digest, f"outcome:{outcome.scale}", panel.source(outcome.name), before)
     for name in sorted(panel.baseline_names):
         column = panel.baseline(name)
         if column.categories is not None:
@@ -60,11 +64,25 @@ def _rounded(value: Any) -> Any:
     return f"{value:.12g}" if isinstance(value, float) else value
 
 
+def _add_pools(digest: Any, design: Design) -> None:
+    """Add what decides, besides first support, who is compared and which firms move together."""
+    aligned = design.aligned
+    clusters = design.cluster_codes
+    flags = [aligned.other_supported, aligned.censor_from, aligned.rounds]
+    for values in [*flags, *([] if clusters is None else [clusters])]:
+        digest.update(b"\x1d" + values.astype("<i8").tobytes())
+    rejected = aligned.rejected if design.comparison == "rejected" else None
+    for ordinal, firms in sorted((rejected or {}).items()):
+        digest.update(f"\x1d{ordinal}\x1d".encode() + firms.astype("<i8").tobytes())
+
+
 def _before_support(design: Design) -> BoolArray:
-    step, lead = design.calendar.step, 1 + design.anticipation
-    first = design._sample.first
-    latest = max(design.cohorts) - step * lead
-    limit = np.where(first == NEVER, latest, first - step * lead)
+    # From support alone: who is in the sample depends on reports after the base period.
+    first = design.aligned.first
+    lead = design.calendar.step * (1 + design.anticipation)
+    starts = (first > design.calendar.first) & (first <= design.calendar.last)
+    latest = first[starts].max(initial=design.calendar.first) - lead
+    limit = np.where(starts, first, latest + lead) - lead
     within: BoolArray = design.calendar.ordinals[None, :] <= limit[:, None]
     return within
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from exportimpact._typing import IntArray
 from exportimpact.core.cellset import FEW_CLUSTERS, FEW_CLUSTERS_PER_SIDE
 from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding, judged
 from exportimpact.core.result import EstimationResult
-from exportimpact.design.checks import starts_differ
-from exportimpact.design.facts import clustered_high_enough
+from exportimpact.design.levels import clustered_high_enough, starts_differ
 from exportimpact.language import message
 
 MAX_SHARE = 0.5
@@ -84,18 +84,25 @@ def few_clusters(design: Any, result: EstimationResult) -> Iterator[Finding]:
         float(FEW_CLUSTERS_PER_SIDE),
         source,
     )
-    firms = np.concatenate([design.members(g) for g in design.cohorts])
-    held = np.bincount(codes[firms])
-    share = float(held.max() / held.sum())
+    supported = np.concatenate([design.members(g) for g in design.cohorts])
+    compared = np.unique(np.concatenate([cell.comparison for cell in design.cells()] or [[]]))
+    for side, firms in (("supported", supported), ("comparison", compared.astype(np.int64))):
+        yield _largest(design, codes, side, firms)
+
+
+def _largest(design: Any, codes: IntArray, side: str, firms: IntArray) -> Finding:
+    held = np.bincount(codes[firms], minlength=1)
+    share = float(held.max() / max(held.sum(), 1))
     label = str(design.panel.cluster_labels[int(held.argmax())])
     big = share > MAX_SHARE
     text = message(
         "finding.one_big_cluster" if big else "finding.no_big_cluster",
         cluster=label,
         percent=100 * share,
+        side=side,
     )
-    yield Finding(
-        "largest_cluster",
+    return Finding(
+        "largest_cluster" if side == "supported" else "largest_comparison_cluster",
         judged(not big),
         text,
         _ABOUT,

@@ -23,7 +23,7 @@ _STUART = "Stuart (2010), doi:10.1214/09-STS313"
 def balance(design: Any) -> Iterator[Finding]:
     """Return the largest standardised mean difference and the supported firms off support."""
     wide = design.wide()
-    if wide.builder is None:
+    if wide.builder is None or len(wide.names) == 1:
         text = message("finding.no_covariates")
         yield Finding("balance", "NOT_APPLICABLE", text, "overlap", threshold_source=_STUART)
         return
@@ -36,6 +36,10 @@ def balance(design: Any) -> Iterator[Finding]:
             worst, name = float(gap.max()), wide.names[1 + int(gap.argmax())]
         supported += cell.supported.size
         outside += _off_support(wide.covariates(cell), cell)
+    if not supported:
+        text = message("finding.nobody_to_balance")
+        yield Finding("balance", "NOT_APPLICABLE", text, "overlap", threshold_source=_STUART)
+        return
     good = worst <= MAX_SMD
     text = message("finding.balanced" if good else "finding.unbalanced", smd=worst, covariate=name)
     yield Finding("balance", judged(good), text, "overlap", worst, MAX_SMD, _STUART)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from exportimpact._typing import BoolArray, IntArray
+from exportimpact._typing import BoolArray
 from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding, judged
+from exportimpact.data import NEVER
 from exportimpact.language import message
 
 MAX_GAP = 0.05
@@ -26,7 +27,9 @@ def missing(design: Any) -> Iterator[Finding]:
     the supported side against the other: if support moves it, a log effect mixes two things.
     """
     usable = np.isfinite(design.wide().outcome)
-    gap = 100 * _gap_in_share(design, usable, design.panel.observed, relative=False)
+    exits = design.panel.exit_ordinal[:, None]
+    alive = ~(exits < design.calendar.ordinals[None, :])
+    gap = 100 * _gap_in_share(design, usable, alive, relative=False)
     good = abs(gap) <= 100 * MAX_GAP
     text = message("finding.missing_alike" if good else "finding.missing_apart", points=gap)
     yield Finding("missing", judged(good), text, _ABOUT, abs(gap) / 100, MAX_GAP, _SOURCE)
@@ -55,25 +58,39 @@ def _gap_in_share(design: Any, having: BoolArray, among: BoolArray, *, relative:
     With `relative`, less the same gap in the base period. Cohorts are weighted by size.
     """
     calendar, total, weight = design.calendar, 0.0, 0
-    comparison = np.flatnonzero((design.cohort_codes == 0) & having.any(axis=1))
-    lead = calendar.step * (1 + design.anticipation)
+    first, lead = design.aligned.first, calendar.step * (1 + design.anticipation)
     for cohort in design.cohorts:
-        own, base = design.members(cohort), calendar.index(cohort - lead)
-        since = np.flatnonzero(calendar.ordinals >= cohort)
+        base = calendar.index(cohort - lead)
         if base is None:
             continue
-        shares = [_share(having, among, rows, since) for rows in (own, comparison)]
-        if relative:
-            before = np.array([base])
-            then = [_share(having, among, rows, before) for rows in (own, comparison)]
-            shares = [now - earlier for now, earlier in zip(shares, then, strict=True)]
-        if np.isfinite(shares).all():
-            total += (shares[0] - shares[1]) * own.size
-            weight += own.size
+        own, gaps = first == cohort, []
+        for period in np.flatnonzero(calendar.ordinals >= cohort):
+            sides = (own, _candidates(design, int(calendar.ordinals[period])))
+            now = [_share(having[:, period], among[:, period], side) for side in sides]
+            then = [_share(having[:, base], among[:, base], side) for side in sides]
+            gaps.append(now[0] - now[1] - (then[0] - then[1] if relative else 0.0))
+        known = [gap for gap in gaps if np.isfinite(gap)]
+        if known:
+            total += float(np.mean(known)) * own.sum()
+            weight += int(own.sum())
     return total / weight if weight else 0.0
 
 
-def _share(having: BoolArray, among: BoolArray, rows: IntArray, periods: IntArray) -> float:
-    where = np.ix_(rows, periods)
-    count = int(among[where].sum())
-    return int((having[where] & among[where]).sum()) / count if count else float("nan")
+def _candidates(design: Any, period: int) -> BoolArray:
+    """Return the firms that may serve in the design's pool in `period`, reported or not."""
+    aligned = design.aligned
+    waiting: BoolArray = aligned.first > period
+    if design.comparison == "never":
+        waiting &= aligned.after_panel | (aligned.first == NEVER)
+    if design.comparison == "rejected":
+        applied = np.zeros(waiting.size, dtype=bool)
+        applied[np.concatenate(list(aligned.rejected.values()))] = True
+        waiting &= applied
+    if aligned.others == "drop_comparison":
+        waiting &= ~aligned.other_supported
+    return waiting
+
+
+def _share(having: BoolArray, among: BoolArray, side: BoolArray) -> float:
+    count = int((among & side).sum())
+    return int((having & among & side).sum()) / count if count else float("nan")

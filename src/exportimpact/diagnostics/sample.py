@@ -45,6 +45,24 @@ def linkage(design: Any) -> Finding:
     )
 
 
+@diagnostic(id="cohort_size", assumption=None, needs="design", threshold_source=_CONVENTION)
+def cohort_size(design: Any) -> Finding:
+    """Return whether every cohort of the design has at least 20 supported firms."""
+    sizes = [int(design.members(cohort).size) for cohort in design.cohorts]
+    small = sum(size < MIN_SUPPORTED for size in sizes)
+    text = message(
+        "finding.cohorts_small" if small else "finding.cohorts_filled",
+        small=small,
+        cohorts=len(sizes),
+        least=min(sizes),
+        needed=MIN_SUPPORTED,
+    )
+    least = float(min(sizes))
+    return Finding(
+        "cohort_size", judged(not small), text, None, least, float(MIN_SUPPORTED), _CONVENTION
+    )
+
+
 @diagnostic(id="cell_size", assumption=None, needs="result", threshold_source=_CONVENTION)
 def cell_size(design: Any, result: EstimationResult) -> Finding:
     """Return whether every cell has at least 20 supported firms."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
 
-from exportimpact._typing import FloatArray, IntArray
+from exportimpact._typing import BoolArray, FloatArray, IntArray
 
 _CHUNK = 65_536
 
@@ -28,11 +29,20 @@ class Block:
     rows : (n_rows,) firm indices, increasing
     cols : (n_cols,) column indices
     values : (n_rows, n_cols)
+    present : (n_rows, n_cols) bool, optional
+        Whether the firm takes part in the column, for degrees of freedom; all of them when None.
     """
 
     rows: IntArray
     cols: IntArray
     values: FloatArray
+    present: BoolArray | None = None
+
+    @property
+    def taking_part(self) -> BoolArray:
+        """`present`, in full."""
+        whole = np.ones(self.values.shape, dtype=bool)
+        return whole if self.present is None else self.present
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +71,9 @@ class Influence:
 
     def cluster_sums(self, ids: IntArray) -> FloatArray:
         """Return sums of psi within clusters, (n_clusters, n_columns); `ids` are codes from 0."""
-        n_clusters = int(ids.max()) + 1 if ids.size else 0
-        sums = np.zeros((n_clusters, self.n_columns))
+        sums = np.zeros((_n_codes(ids), self.n_columns))
         for block in self.blocks:
-            members = scipy.sparse.csr_matrix(
-                (np.ones(block.rows.size), (ids[block.rows], np.arange(block.rows.size))),
-                shape=(n_clusters, block.rows.size),
-            )
-            sums[:, block.cols] += np.asarray(members @ block.values)
+            sums[:, block.cols] += _within_clusters(ids, block.rows) @ block.values
         return sums
 
     def dense(self, columns: IntArray | None = None) -> FloatArray:
@@ -95,8 +100,14 @@ class Influence:
         if clusters is None:
             return self._firm_moments(strata)
         sums = self.cluster_sums(clusters)
-        stratum = _stratum_of_clusters(strata, clusters, sums.shape[0])
-        return _moments_of(sums, stratum, self.n_firms)
+        present = np.zeros(sums.shape)
+        inside = np.zeros(self.n_firms, dtype=bool)
+        for block in self.blocks:
+            counts = _within_clusters(clusters, block.rows) @ block.taking_part.astype(float)
+            present[:, block.cols] += counts
+            inside[block.rows] = True
+        stratum = _stratum_of_clusters(strata[inside], clusters[inside], sums.shape[0])
+        return _moments_of(sums, present > 0, stratum, self.n_firms)
 
     def _firm_moments(self, strata: IntArray) -> Moments:
         m, n_strata = self.n_columns, int(strata.max()) + 1
@@ -108,27 +119,40 @@ class Influence:
         for s in range(n_strata):
             inside = np.flatnonzero(strata == s)
             for start in range(0, inside.size, _CHUNK):
-                touched, dense = self._slice(inside[start : start + _CHUNK], place)
-                members[s, touched] += (dense != 0).sum(axis=0)
+                touched, dense, present = self._slice(inside[start : start + _CHUNK], place)
+                members[s, touched] += present
                 total[s, touched] += dense.sum(axis=0)
                 cross[s][np.ix_(touched, touched)] += dense.T @ dense
         return Moments(self.n_firms, members, total, cross)
 
-    def _slice(self, firms: IntArray, place: Sequence[IntArray]) -> tuple[IntArray, FloatArray]:
+    def _slice(
+        self, firms: IntArray, place: Sequence[IntArray]
+    ) -> tuple[IntArray, FloatArray, IntArray]:
+        """Return the columns that `firms` touch, their psi on them, and how many take part."""
         parts: list[tuple[IntArray, IntArray, Block]] = []
         for at, block in zip(place, self.blocks, strict=True):
             row = at[firms]
             inside = np.flatnonzero(row >= 0)
             if inside.size:
                 parts.append((inside, row[inside], block))
-        if not parts:
-            return np.zeros(0, dtype=np.int64), np.zeros((firms.size, 0))
-        touched = np.unique(np.concatenate([b.cols for _, _, b in parts]))
+        touched = np.unique(np.concatenate([b.cols for _, _, b in parts] or [firms[:0]]))
         dense = np.zeros((firms.size, touched.size))
+        present = np.zeros(touched.size, dtype=np.int64)
         for inside, row, block in parts:
             cols = np.searchsorted(touched, block.cols)
             dense[np.ix_(inside, cols)] += block.values[row]
-        return touched, dense
+            present[cols] += row.size if block.present is None else block.present[row].sum(axis=0)
+        return touched, dense, present
+
+
+def _n_codes(ids: IntArray) -> int:
+    return int(ids.max()) + 1 if ids.size else 0
+
+
+def _within_clusters(ids: IntArray, rows: IntArray) -> Any:
+    """Return the (n_clusters, n_rows) matrix that sums rows within clusters."""
+    ones, place = np.ones(rows.size), np.arange(rows.size)
+    return scipy.sparse.csr_array((ones, (ids[rows], place)), shape=(_n_codes(ids), rows.size))
 
 
 def _stratum_of_clusters(strata: IntArray, clusters: IntArray, n_clusters: int) -> IntArray:
@@ -136,17 +160,17 @@ def _stratum_of_clusters(strata: IntArray, clusters: IntArray, n_clusters: int) 
     high = np.full(n_clusters, -1)
     np.minimum.at(low, clusters, strata)
     np.maximum.at(high, clusters, strata)
-    mixed = int(strata.max()) + 1
-    return np.where(low == high, low, mixed).astype(np.int64)
+    mixed = _n_codes(strata)
+    return np.where(low == high, low, np.where(high < 0, 0, mixed)).astype(np.int64)
 
 
-def _moments_of(sums: FloatArray, stratum: IntArray, n_firms: int) -> Moments:
-    n_strata, m = int(stratum.max()) + 1, sums.shape[1]
+def _moments_of(sums: FloatArray, present: BoolArray, stratum: IntArray, n_firms: int) -> Moments:
+    n_strata, m = _n_codes(stratum), sums.shape[1]
     members = np.zeros((n_strata, m), dtype=np.int64)
     total, cross = np.zeros((n_strata, m)), np.zeros((n_strata, m, m))
     for s in range(n_strata):
         inside = sums[stratum == s]
-        members[s] = (inside != 0).sum(axis=0)
+        members[s] = present[stratum == s].sum(axis=0)
         total[s], cross[s] = inside.sum(axis=0), inside.T @ inside
     return Moments(n_firms, members, total, cross)
 
@@ -174,9 +198,14 @@ class Moments:
         """Firms, or clusters, that take part in some column."""
         return int(self.members.max(axis=1).sum())
 
-    def size(self, gradient: FloatArray) -> FloatArray:
-        """Return how many members of each stratum take part in each row, (n_strata, n_out)."""
-        used = gradient != 0
+    def size(self, used: BoolArray) -> FloatArray:
+        """Return how many members of each stratum take part in each row, (n_strata, n_out).
+
+        Parameters
+        ----------
+        used : (n_out, m) bool
+            Which columns each row depends on.
+        """
         return np.stack(
             [np.where(row, self.members, 0).max(axis=1) for row in used], axis=1
         ).astype(float)
@@ -186,26 +215,42 @@ class Moments:
         covariance: FloatArray = gradient @ self.cross.sum(axis=0) @ gradient.T / self.n_firms**2
         return covariance
 
-    def within(self, gradient: FloatArray) -> FloatArray:
-        """Return the sum over strata of the within-stratum covariance with k/(k-1)."""
+    def within(self, gradient: FloatArray, used: BoolArray) -> FloatArray:
+        """Return the sum over strata of the within-stratum covariance with k/(k-1).
+
+        Strata with one member in a row have no spread of their own: for that row they form one
+        stratum of single members, whose mean is zero.
+        """
+        k = self.size(used)
+        centre, factor = self._corrections(k)
         covariance = np.zeros((gradient.shape[0], gradient.shape[0]))
-        for k, total, cross in zip(self.size(gradient), self.total, self.cross, strict=True):
-            mean = gradient @ total / np.sqrt(np.maximum(k, 1))
-            factor = np.sqrt(np.where(k >= 2, k / np.maximum(k - 1, 1), 0.0))
+        for s, (total, cross) in enumerate(zip(self.total, self.cross, strict=True)):
+            mean = gradient @ total * centre[s]
             spread = gradient @ cross @ gradient.T - np.outer(mean, mean)
-            covariance += spread * np.outer(factor, factor)
+            covariance += spread * np.sqrt(np.outer(factor[s], factor[s]))
         return covariance / self.n_firms**2
 
-    def satterthwaite(self, gradient: FloatArray) -> FloatArray:
+    def satterthwaite(self, gradient: FloatArray, used: BoolArray) -> FloatArray:
         """Return Welch-Satterthwaite degrees of freedom of each row of `gradient`, (n_out,)."""
-        k = self.size(gradient)
-        mean = self.total @ gradient.T
+        k = self.size(used)
+        centre, factor = self._corrections(k)
+        mean = self.total @ gradient.T * centre
         square = np.einsum("oi,sij,oj->so", gradient, self.cross, gradient, optimize=True)
-        spread = np.where(k >= 2, square - mean**2 / np.maximum(k, 1), 0.0)
-        spread = np.clip(spread * k / np.maximum(k - 1, 1), 0.0, None)
+        spread = np.clip((square - mean**2) * factor, 0.0, None)
         # Rounding leaves spread of order 1e-16 where a stratum has no part in the row.
         spread[spread < 1e-12 * spread.sum(axis=0, keepdims=True)] = 0.0
-        denominator = (spread**2 / np.maximum(k - 1, 1)).sum(axis=0)
+        single = np.where(k == 1, spread, 0.0).sum(axis=0)
+        freedom = np.maximum((k == 1).sum(axis=0) - 1, 1)
+        several = np.where(k >= 2, spread**2 / np.maximum(k - 1, 1), 0.0).sum(axis=0)
+        denominator = several + single**2 / freedom
         with np.errstate(divide="ignore", invalid="ignore"):
             df = spread.sum(axis=0) ** 2 / denominator
         return np.where(denominator > 0, df, np.nan)
+
+    def _corrections(self, k: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what totals are scaled by to centre, and the factor of the spread, like `k`."""
+        singles = (k == 1).sum(axis=0)
+        lone = singles / np.maximum(singles - 1, 1)
+        centre = np.where(k >= 2, 1 / np.sqrt(np.maximum(k, 1)), 0.0)
+        factor = np.where(k >= 2, k / np.maximum(k - 1, 1), np.where(k == 1, lone, 0.0))
+        return centre, factor

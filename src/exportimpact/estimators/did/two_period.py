@@ -39,7 +39,8 @@ class TwoPeriod:
     Parameters
     ----------
     event_time : int
-        Periods after the start of support, 0 for the first supported period.
+        As in the table's column: 0 for the first supported period, later ones in the calendar's
+        unit (years in a yearly panel).
 
     Notes
     -----
@@ -69,10 +70,10 @@ class TwoPeriod:
         NotIdentifiedError
             EI-E06 when no cohort is observed at both periods on both sides.
         """
-        wide, cells = design.wide(), CellBuilder(design, self)
-        wanted = self.event_time * design.calendar.step
+        wide = design.wide()
+        cells = CellBuilder(design, self, event_time=self.event_time)
         for cell in design.cells():
-            if cell.event_time != wanted:
+            if cell.event_time != self.event_time:
                 continue
             change, weight = wide.change(cell), cell.weights
             supported = cell.is_supported * weight

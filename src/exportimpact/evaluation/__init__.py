@@ -1,0 +1,19 @@
+"""Results and findings on one ladder: frozen objects that know no files."""
+
+from exportimpact.evaluation.evaluation import Evaluation, evaluate
+from exportimpact.evaluation.ladder import Rung, headline_result
+from exportimpact.evaluation.paths import event_study_table
+from exportimpact.evaluation.plan import Objective, Plan
+from exportimpact.evaluation.power import DesignPower, design_power
+
+__all__ = [
+    "DesignPower",
+    "Evaluation",
+    "Objective",
+    "Plan",
+    "Rung",
+    "design_power",
+    "evaluate",
+    "event_study_table",
+    "headline_result",
+]

@@ -1,0 +1,7 @@
+"""Exhibits as figures; the only package that imports matplotlib, inside functions."""
+
+from exportimpact.plots.event_study import event_study
+from exportimpact.plots.ladder import ladder, ladder_table
+from exportimpact.plots.registry import DRAWINGS, draw, figure_svg
+
+__all__ = ["DRAWINGS", "draw", "event_study", "figure_svg", "ladder", "ladder_table"]

@@ -1,0 +1,47 @@
+"""Every figure of a report as SVG, by name."""
+
+from __future__ import annotations
+
+from exportimpact.evaluation import Evaluation
+from exportimpact.language import message
+from exportimpact.plots import DRAWINGS, figure_svg, ladder_table
+from exportimpact.report.tables import file_names, slug
+
+
+def report_figures(evaluation: Evaluation) -> dict[str, str]:
+    """Return the ladder and the event study of every outcome, and exhibits that can be drawn."""
+    found: dict[str, str] = {}
+    for number, (outcome, part) in enumerate(file_names(evaluation).items(), start=1):
+        # Ids inside a page are plain ASCII, whatever the outcome is called.
+        found[f"ladder_{part}"] = figure_svg(
+            "ladder",
+            ladder_table(evaluation, outcome),
+            name=f"ladder-{number}",
+            title=str(message("plot.effect_on", outcome=outcome)),
+            description=str(message("report.ladder_told", outcome=outcome)),
+        )
+        found[f"event_study_{part}"] = figure_svg(
+            "event_study",
+            evaluation.event_study(outcome),
+            name=f"path-{number}",
+            title=str(message("plot.effect_on", outcome=outcome)),
+            description=str(message("report.path_told", outcome=outcome)),
+        )
+    return found | _exhibits(evaluation)
+
+
+def _exhibits(evaluation: Evaluation) -> dict[str, str]:
+    found: dict[str, str] = {}
+    names = file_names(evaluation)
+    for rung in evaluation.rungs:
+        for exhibit in rung.result.exhibits:
+            if exhibit.kind in DRAWINGS:
+                name = f"exhibit_{names[rung.outcome]}_{slug(rung.key)}_{slug(exhibit.id)}"
+                found[name] = figure_svg(
+                    exhibit.kind,
+                    exhibit.table,
+                    name=f"exhibit-{len(found) + 1}",
+                    title=exhibit.id,
+                    description=" ".join(map(str, exhibit.notes)),
+                )
+    return found

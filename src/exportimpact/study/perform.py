@@ -1,0 +1,131 @@
+"""The evaluation that a study file describes, in memory: a run writes it, `verify` compares it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from exportimpact.core.finding import Finding
+from exportimpact.core.result import EstimationResult
+from exportimpact.design import SealedDesign
+from exportimpact.diagnostics import diagnose
+from exportimpact.evaluation import Evaluation, evaluate
+from exportimpact.evaluation.known import Known
+from exportimpact.study.assemble import Inputs, about, designs, load, plan
+
+if TYPE_CHECKING:
+    from exportimpact.study.file import StudyFile
+
+Progress = Callable[[str], None]
+"""Called with what is being done, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Performed:
+    """Everything from the files to the reported numbers.
+
+    Attributes
+    ----------
+    file : StudyFile
+    inputs : Inputs
+    designs : tuple of SealedDesign
+        One per evaluated outcome, the primary first; sealed before anything was estimated.
+    results : tuple of EstimationResult
+        Every estimator on every outcome.
+    evaluation : Evaluation
+    numbers : DataFrame
+        place, value, std_error, kind: every reported number.
+    """
+
+    file: StudyFile
+    inputs: Inputs
+    designs: tuple[SealedDesign, ...]
+    results: tuple[EstimationResult, ...]
+    evaluation: Evaluation
+    numbers: pd.DataFrame
+
+
+def perform(
+    file: StudyFile,
+    *,
+    progress: Progress | None = None,
+    synthetic: Mapping[str, Any] | None = None,
+) -> Performed:
+    """Carry out a study; linear algebra runs on one thread, so that digits repeat.
+
+    Parameters
+    ----------
+    file : StudyFile
+    progress : callable, optional
+    synthetic : mapping, optional
+        Arguments of the synthetic draw that made the data, whose known effects are reported.
+    """
+    from threadpoolctl import threadpool_limits
+
+    say = progress or _quiet
+    with threadpool_limits(limits=1, user_api="blas"):
+        say("reading the data")
+        inputs = load(file)
+        say("sealing the design")
+        sealed = designs(file.study, inputs)
+        results = tuple(_estimates(file, sealed, say))
+        say("checking what can be checked")
+        findings = _findings(sealed, results)
+        return _reported(file, inputs, sealed, results, findings, _known(synthetic), say)
+
+
+def _reported(
+    file: StudyFile,
+    inputs: Inputs,
+    sealed: tuple[SealedDesign, ...],
+    results: tuple[EstimationResult, ...],
+    findings: Mapping[str, Sequence[Finding]],
+    known: Known | None,
+    say: Progress,
+) -> Performed:
+    from exportimpact.report import numbers
+
+    say("putting the rungs side by side")
+    evaluation = evaluate(sealed[0], results, findings, plan=plan(file.study), known=known)
+    return Performed(file, inputs, sealed, results, evaluation, numbers(evaluation))
+
+
+def _estimates(
+    file: StudyFile, sealed: Sequence[SealedDesign], say: Progress
+) -> list[EstimationResult]:
+    made = []
+    for design in sealed:
+        for estimator in file.estimators:
+            title = estimator.spec.title
+            say(f"estimating {design.outcome}: {title}")
+            with about(f"Outcome {design.outcome!r}, {title}"):
+                made.append(estimator.estimate(design))
+    return made
+
+
+def _findings(
+    sealed: Sequence[SealedDesign], results: Sequence[EstimationResult]
+) -> dict[str, tuple[Finding, ...]]:
+    """Findings on the highest rung of each outcome, which is the one that a reader relies on."""
+    found = {}
+    for design in sealed:
+        own = [r for r in results if r.estimand.outcome == design.outcome]
+        headline = max(own, key=lambda r: r.step.rank)
+        found[design.outcome] = diagnose(design, headline)
+    return found
+
+
+def _known(synthetic: Mapping[str, Any] | None) -> Known | None:
+    if synthetic is None:
+        return None
+    from exportimpact.synthetic import scenario
+
+    arguments = dict(synthetic)
+    return scenario(arguments.pop("scenario")).draw(**arguments).truth
+
+
+def _quiet(stage: str) -> None:
+    pass

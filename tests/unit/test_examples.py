@@ -1,0 +1,41 @@
+"""Every example runs, in a folder of its own, and says what it promises."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+
+import exportimpact as ei
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SAYS = {
+    "01_grants.py": ["sealed", "CONCERN", "Open grants_report/report.html"],
+    "03_own_estimator.py": ["Difference of median changes", "true effect"],
+}
+
+
+def test_every_example_is_run():
+    scripts = {path.name for path in EXAMPLES.glob("*.py")}
+    assert scripts == set(SAYS)
+    assert [path.parent.name for path in EXAMPLES.glob("*/study.toml")] == ["02_vouchers"]
+
+
+@pytest.mark.parametrize("name", sorted(SAYS))
+def test_scripts(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    out = capsys.readouterr().out
+    missing = [words for words in SAYS[name] if words not in out]
+    assert not missing, out
+
+
+def test_the_voucher_study(tmp_path, plain_report):
+    folder = shutil.copytree(EXAMPLES / "02_vouchers", tmp_path / "02_vouchers")
+    runpy.run_path(str(folder / "write_data.py"))
+    run = ei.run_study(folder / "study.toml", tmp_path / "report")
+    assert run.evaluation.primary == "exporting"
+    assert set(run.evaluation.ladder()["step"]) == {"IV", "V-b"}
+    assert list(run.evaluation.objectives()["target"]) == [1.0]
