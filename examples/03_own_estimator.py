@@ -1,55 +1,65 @@
-"""A method of your own in 20 lines: it gets intervals, aggregation, clustering and the report.
+"""An estimator of your own, in a file of your own, put through the conformance suite.
 
-The method takes a cell (a cohort in a period, with the firms that it is compared with) and returns
-an estimate and its influence function; everything else is written once, in the package.
-Run it: python 03_own_estimator.py
+    exportimpact bench 03_own_estimator:OutcomeRegression --tier quick --jobs 2
+
+docs/how-to/add-an-estimator.md walks through it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 import exportimpact as ei
+from exportimpact.language import message
 
 
 @ei.estimator(
-    id="median_did",
-    title="Difference of median changes",
-    reference="an example; medians by the usual density argument",
+    id="outcome_regression",
+    title="Outcome-regression difference-in-differences",
+    reference="Heckman, Ichimura & Todd (1997), doi:10.2307/2971733",
     step="V-b",
-    requires={"parallel_trends", "no_anticipation"},
+    requires={"parallel_trends_given_x", "no_anticipation", "outcome_model"},
+    blind_to={"parallel_trends_given_x": "trends that part after support only leave no trace"},
+    accepts={"weights", "covariates", "not_yet", "rejected"},
 )
 @dataclass(frozen=True, kw_only=True)
-class MedianDiD:
-    """Median change of supported firms less that of comparison firms."""
+class OutcomeRegression:
+    """ATT(g, t) against the growth that comparison firms' regression on covariates predicts.
 
-    def estimate(self, design, *, rng=None):
-        """Estimate every cell of the design."""
+    Parameters
+    ----------
+    min_comparison : int
+        Cells with fewer comparison firms are left out, with a reason.
+    """
+
+    spec: ClassVar[ei.EstimatorSpec]
+    min_comparison: int = 20
+
+    def estimate(self, design: ei.SealedDesign, *, rng: object = None) -> ei.EstimationResult:
+        """Return one effect for each cohort and period."""
         wide, cells = design.wide(), ei.CellBuilder(design, self)
         for cell in design.cells():
-            change = wide.change(cell)
-            n = cell.supported.size
-            medians, influence = [], []
-            for part in (change[:n], change[n:]):
-                median = np.median(part)
-                spread = np.subtract(*np.percentile(part, [75, 25])) / 1.349
-                width = 1.06 * spread * part.size**-0.2
-                kernel = np.exp(-(((part - median) / width) ** 2) / 2)
-                density = kernel.mean() / width / np.sqrt(2 * np.pi)
-                medians.append(median)
-                influence.append(np.sign(part - median) / (2 * density * part.size))
-            psi = np.concatenate([influence[0], -influence[1]])
-            cells.add(cell, estimate=medians[0] - medians[1], influence=psi, sampled=True)
+            x, dy = wide.covariates(cell), wide.change(cell)  # rows: supported, then comparison
+            if cell.comparison.size < max(self.min_comparison, x.shape[1] + 1):
+                few = {"firms": cell.comparison.size, "columns": x.shape[1]}
+                cells.not_identified(cell, message("cell.too_few_comparison", **few))
+                continue
+            supported = cell.is_supported * cell.weights
+            comparison = (1 - cell.is_supported) * cell.weights
+            bread = np.linalg.pinv((x * comparison[:, None]).T @ x)
+            residual = dy - x @ (bread @ (x.T @ (comparison * dy)))
+            effect = supported @ residual / supported.sum()
+            # The second line is the first step's part: the regression was estimated as well.
+            psi = supported * (residual - effect) / supported.sum()
+            psi -= comparison * residual * (x @ (bread @ (supported @ x / supported.sum())))
+            cells.add(cell, estimate=effect, influence=psi, sampled=True)
         return cells.result()
 
 
-bench = ei.synthetic.scenario("random_rollout").draw(n_firms=1500, n_periods=8, seed=2)
-outcome = bench.panel.outcomes[0].name
-sealed = ei.Design(bench.panel, bench.support, outcome=outcome).seal()
-for estimator in (MedianDiD(), ei.did.GroupTime(adjust="none")):
-    overall = estimator.estimate(sealed).overall("simple")
-    truth = bench.truth.value(overall.estimand)
-    print(
-        f"{estimator.spec.title}: {overall.estimate:.4f} "
-        f"[{overall.ci_low:.4f}, {overall.ci_high:.4f}], true effect {truth:.4f}"
-    )
+if __name__ == "__main__":
+    from exportimpact.conformance import certify
+
+    print(certify(OutcomeRegression(), tier="quick"))

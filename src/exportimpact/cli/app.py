@@ -22,6 +22,7 @@ _COMMANDS = {
     "run": "Run a study file and write its report.",
     "demo": "Run an evaluation on shipped data.",
     "verify": "Re-perform a run and list every difference.",
+    "bench": "Put an estimator through the conformance suite.",
     "explain": "Explain the code of a message.",
     "versions": "Print versions for a bug report.",
 }

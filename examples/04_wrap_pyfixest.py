@@ -1,7 +1,7 @@
 """An estimator of another package in the suite: pyfixest's regression, cell by cell.
 
     pip install pyfixest
-    exportimpact bench 11_wrap_pyfixest:FixestANCOVA --tier quick --jobs 2
+    exportimpact bench 04_wrap_pyfixest:FixestANCOVA --tier quick --jobs 2
 
 docs/how-to/wrap-another-package.md walks through it.
 """
