@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from exportimpact._typing import Aggregation, Comparison, Population, Scale
+from exportimpact.core.notebook import Shown
 from exportimpact.language import Message, message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimand:
+class Estimand(Shown):
     """Average effect on supported firms, over stated cells, weighted in a stated way.
 
     Attributes
