@@ -210,7 +210,7 @@ def test_the_pre_trend_test_is_an_f_test():
     assert test.statistic == pytest.approx(wald * (N - 3) / (3 * (N - 1)))
     assert test.p_value == pytest.approx(stats.f(3, N - 3).sf(test.statistic))
     found = next(f for f in diagnose(sealed, result) if f.id == "pre_trends")
-    assert found.statistic == test.p_value
+    assert found.statistic == test.statistic
 
 
 @pytest.mark.parametrize("comparison", ["not_yet", "rejected"])

@@ -18,4 +18,4 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(block, str(README), "exec"), names)
     assert "Overall:" in capsys.readouterr().out
-    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "out" / "exports" / "report.html").is_file()

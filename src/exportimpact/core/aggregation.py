@@ -16,7 +16,7 @@ import numpy as np
 from exportimpact._typing import Aggregation, BoolArray, FloatArray, IntArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CellIndex:
     """Which cell is which.
 
@@ -33,7 +33,7 @@ class CellIndex:
         return int(self.cohort.size)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rows:
     """Linear combinations of cells.
 
@@ -73,7 +73,7 @@ class Rows:
         return gradient
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pooled:
     """One weighted mean inside a row: units u (cells or cohort means) weighted by their sizes.
 
@@ -108,7 +108,7 @@ class Pooled:
         np.add.at(out, self.size_column, self.share * (units - centre) / total)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sizes:
     """Size of the supported side of each cell, and the column of that size's influence."""
 

@@ -50,6 +50,13 @@ class Requirement:
             found |= part.names() if isinstance(part, Requirement) else {part}
         return frozenset(found)
 
+    def listed(self) -> tuple[str, ...]:
+        """Return `names` in the order in which they are named."""
+        found: list[str] = []
+        for part in self.parts:
+            found += part.listed() if isinstance(part, Requirement) else [part]
+        return tuple(dict.fromkeys(found))
+
     def __str__(self) -> str:
         shown = [f"({p})" if isinstance(p, Requirement) else p for p in self.parts]
         return (" and " if self.kind == "all" else " or ").join(shown)

@@ -11,7 +11,7 @@ from exportimpact._typing import FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import CellIndex, Sizes
 from exportimpact.core.cell import Cell
-from exportimpact.core.cellset import CellSet, Counts
+from exportimpact.core.cellset import THIN, CellSet, Counts
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.protocols import DesignLike
@@ -124,26 +124,35 @@ class CellBuilder:
             unit=outcome.unit,
             cells=tuple((e.cell.cohort, e.cell.period) for e in self._entries),
             comparison=comparison,
+            lost=self._lost(),
             reference="typical" if self.pool == "others" else "comparison",
         )
+        cells = self._cellset()
         return EstimationResult(
             provenance=Provenance.of(self.estimator, self.design),
             estimand=estimand,
-            cells=self._cellset(),
+            cells=cells,
             design=self.design,
             sample=self._account(),
             exhibits=tuple(self._exhibits),
-            notes=(*self.design.facts, *self._notes),
+            notes=(*self.design.facts, *self._notes, *_thin(cells)),
             not_identified=failed,
             labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},
         )
 
+    def _lost(self) -> int:
+        return sum(period >= cohort for cohort, period, _ in self._without_estimate())
+
     def _not_identified(self) -> tuple[tuple[int | str, int | str, Message], ...]:
-        found = [*self.design.not_identified(self.pool), *self._failed]
-        if self.event_time is not None:
-            found = [f for f in found if f[1] - f[0] == self.event_time]
         label = self.design.calendar.label
-        return tuple((label(g), label(t), why) for g, t, why in sorted(found, key=lambda f: f[:2]))
+        found = sorted(self._without_estimate(), key=lambda f: f[:2])
+        return tuple((label(g), label(t), why) for g, t, why in found)
+
+    def _without_estimate(self) -> list[tuple[int, int, Message]]:
+        found = [*self.design.not_identified(self.pool), *self._failed]
+        if self.event_time is None:
+            return found
+        return [f for f in found if f[1] - f[0] == self.event_time]
 
     def _ordinals(self) -> IntArray:
         return np.union1d(
@@ -226,6 +235,11 @@ class CellBuilder:
             firms=firms - int(used.any(axis=1).sum()),
             firm_periods=firm_periods - int(used.sum()),
         )
+
+
+def _thin(cells: CellSet) -> tuple[Message, ...]:
+    smallest = np.minimum(cells.counts.supported_clusters, cells.counts.comparison_clusters)
+    return (message("note.thin", code=THIN),) if (smallest < 2).any() else ()
 
 
 def _union(parts: list[IntArray]) -> IntArray:

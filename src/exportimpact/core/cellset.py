@@ -16,11 +16,13 @@ from exportimpact._typing import FloatArray, IntArray
 from exportimpact.core.aggregation import CellIndex, Rows, Sizes
 from exportimpact.numerics.influence import Influence, Moments
 
+THIN = "EI-I09"
+"""Code of the reason why a row has no interval."""
 FEW_CLUSTERS = 50
 FEW_CLUSTERS_PER_SIDE = 20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Counts:
     """Firms and clusters on both sides of each cell, each (n_cells,)."""
 
@@ -30,7 +32,7 @@ class Counts:
     comparison_clusters: IntArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Errors:
     """Errors of rows.
 
@@ -49,7 +51,7 @@ class Errors:
     covariance: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CellSet:
     """All cells of one estimation.
 

@@ -15,7 +15,7 @@ _MAX_ROWS = 10
 def text(result: EstimationResult) -> str:
     """Return what a user should see at once."""
     lines = [_title(result), *_headline(result), *_table(result).splitlines()]
-    assumed = ", ".join(sorted(result.provenance.requires.names())) or "nothing"
+    assumed = ", ".join(result.provenance.requires.listed()) or "nothing"
     lines.append(f"Assumed: {assumed}. Checked: nothing yet; see ei.diagnose(design, result).")
     if result.not_identified:
         lines.append(f"Not identified: {len(result.not_identified)} cells, see .not_identified.")

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from exportimpact._typing import Aggregation, Comparison, Population, Scale
+from exportimpact.core.notebook import Shown
 from exportimpact.language import Message, message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimand:
+class Estimand(Shown):
     """Average effect on supported firms, over stated cells, weighted in a stated way.
 
     Attributes
@@ -37,6 +38,10 @@ class Estimand:
         Effect in the population that firms are drawn from, or on these very firms.
     segment : tuple of (column, value) or None
         Effect among the firms of one segment.
+    reference : {"comparison", "typical"}
+        Whether the counterfactual is that of comparison firms or of all other firms (step IV).
+    lost : int
+        Cells since support that could not be estimated, and are no part of the effect.
     """
 
     outcome: str
@@ -51,6 +56,7 @@ class Estimand:
     population: Population = "super"
     segment: tuple[str, str] | None = None
     reference: Literal["comparison", "typical"] = "comparison"
+    lost: int = 0
 
     def at(self, key: int | tuple[int, int]) -> Estimand:
         """Return the estimand of the row `key` of a table with several rows."""
@@ -69,8 +75,20 @@ class Estimand:
             outcome=self.outcome,
             scale=message(f"estimand_scale.{self.scale}", unit=self.unit or "its unit"),
             key=self.key if not isinstance(self.key, tuple) else f"{self.key[0]}, {self.key[1]}",
-            cells=len(self.cells),
             weights=message(f"estimand_weights.{self.weights}"),
+            cells=self._cells,
+        )
+
+    @property
+    def _cells(self) -> Message:
+        times = [period - cohort for cohort, period in self.cells]
+        return message(
+            "estimand.cells_lost" if self.lost else "estimand.cells",
+            cells=len(self.cells),
+            cohorts=len({cohort for cohort, _ in self.cells}),
+            low=min(times, default=0),
+            high=max(times, default=0),
+            lost=self.lost,
         )
 
     def __str__(self) -> str:

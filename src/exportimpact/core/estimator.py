@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
@@ -19,6 +20,8 @@ from exportimpact.errors import CapabilityError, InputError
 
 CAPABILITIES = frozenset({"weights", "matched", "not_yet", "rejected", "covariates"})
 _DEFAULT_ACCEPTS = frozenset({"not_yet", "rejected"})
+
+_LOG = logging.getLogger("exportimpact")
 
 T = TypeVar("T")
 
@@ -112,11 +115,26 @@ def _wrapped(estimate: Callable[..., EstimationResult]) -> Callable[..., Estimat
 
     @functools.wraps(estimate)
     def wrapper(self: Any, design: DesignLike, *, rng: Rng = None) -> EstimationResult:
+        if not isinstance(design, DesignLike):
+            raise CapabilityError(
+                "EI-E10",
+                f"{self.spec.title} estimates a Design, not a {type(design).__name__}: without one "
+                "nobody has said who is compared with whom. Pass ei.Design(panel, support, "
+                "outcome=...), sealed or not.",
+                got=type(design).__name__,
+            )
         sealed = design if isinstance(design, SealedLike) else design.seal(exploratory=True)
         _check_capabilities(self.spec, sealed)
-        if takes_rng:
-            return estimate(self, sealed, rng=seeded(rng, sealed.hash))
-        return estimate(self, sealed)
+        given = {"rng": seeded(rng, sealed.hash)} if takes_rng else {}
+        result = estimate(self, sealed, **given)
+        _LOG.info(
+            "%s: %d cells of %s, %d not identified",
+            self.spec.id,
+            len(result.cells.index),
+            result.estimand.outcome,
+            len(result.not_identified),
+        )
+        return result
 
     return wrapper
 

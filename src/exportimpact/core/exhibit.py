@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 import pandas as pd
 
@@ -19,3 +20,6 @@ class Exhibit:
     table: pd.DataFrame
     units: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Message, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return f"<h4>{escape(self.id)}</h4>{self.table.to_html(index=False)}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exportimpact._typing import Verdict
+from exportimpact.core.notebook import Shown
 from exportimpact.language import Message
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Shown):
     """What one diagnostic found.
 
     Attributes

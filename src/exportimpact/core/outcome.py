@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from exportimpact._typing import AfterExit, Scale
+from exportimpact.core.notebook import Shown
 from exportimpact.errors import InputError, did_you_mean
 
 _SCALES: tuple[str, ...] = get_args(Scale)
@@ -13,7 +14,7 @@ _ZERO_AFTER_EXIT = frozenset({"level", "binary", "count"})
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Shown):
     """An outcome of the panel.
 
     Parameters

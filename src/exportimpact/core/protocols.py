@@ -99,6 +99,11 @@ class DesignLike(Protocol):
         ...
 
     @property
+    def assumes(self) -> tuple[str, ...]:
+        """Assumptions that any effect estimated on the design rests on, whatever the method."""
+        ...
+
+    @property
     def facts(self) -> tuple[Message, ...]:
         """What a reader of any result from this design must know."""
         ...

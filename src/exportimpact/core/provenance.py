@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportimpact._typing import Rng
-from exportimpact.core.assumption import Requirement
+from exportimpact.core.assumption import Requirement, all_of
 from exportimpact.core.protocols import DesignLike
 from exportimpact.core.step import Step
 
@@ -50,14 +50,15 @@ class Provenance:
     def of(cls, estimator: Any, design: DesignLike) -> Provenance:
         """Return the record of `estimator` on `design`."""
         spec: EstimatorSpec = estimator.spec
-        requires = getattr(estimator, "requirement", None)
+        own = getattr(estimator, "requirement", None)
+        method = own(design) if callable(own) else spec.requires
         return cls(
             estimator=spec.id,
             title=spec.title,
             reference=spec.reference,
             parameters=parameters_of(estimator),
             step=spec.step,
-            requires=requires(design) if callable(requires) else spec.requires,
+            requires=all_of(method, *design.assumes) if spec.step.is_causal else method,
             conservative=spec.conservative,
             seal=str(getattr(design, "hash", "")),
             exploratory=bool(getattr(design, "exploratory", True)),

@@ -13,7 +13,7 @@ from exportimpact._typing import Aggregation, AnyArray, BoolArray, FloatArray, R
 from exportimpact.core import aggregation, display, stored
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import Rows
-from exportimpact.core.cellset import CellSet, Errors
+from exportimpact.core.cellset import THIN, CellSet, Errors
 from exportimpact.core.effects import minimum_detectable, relative_effects
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
@@ -21,7 +21,7 @@ from exportimpact.core.provenance import Provenance
 from exportimpact.core.step import Step
 from exportimpact.core.wald import WaldTest, pretrend_test
 from exportimpact.errors import CapabilityError, InputError, StoredResultError, did_you_mean
-from exportimpact.language import Message
+from exportimpact.language import Message, message
 from exportimpact.numerics.bands import multiplier_sup_t, sup_t
 from exportimpact.numerics.distributions import t_quantile, t_two_sided
 
@@ -79,7 +79,8 @@ class EstimationResult:
             Coverage of the interval.
         detail : bool
             Add degrees of freedom, the minimum detectable effect (80 % power, 5 % level), the
-            effect in percent with its interval, and the counterfactual mean.
+            effect in percent with its interval, the counterfactual mean, and the reason where a
+            row has no interval.
 
         Returns
         -------
@@ -104,6 +105,9 @@ class EstimationResult:
         if detail:
             columns["df"] = errors.df
             columns["mde"] = minimum_detectable(errors.std_error, errors.df)
+            columns["reason"] = [
+                str(message("note.thin", code=THIN)) if t else "" for t in errors.thin
+            ]
         frame = pd.DataFrame(columns)
         return frame.join(self.percent(level=level)) if detail else frame
 
@@ -356,6 +360,8 @@ class EstimationResult:
                 by=by,
             )
         self._require_cells("aggregate")
+        for option, value in {"balance": balance, "min": low, "max": high}.items():
+            _check_time(option, value)
         index = self.cells.index
         e = index.event_time
         kept = np.ones(e.size, dtype=bool)
@@ -479,6 +485,17 @@ def _known(option: str, value: str, allowed: tuple[str, ...]) -> None:
             "EI-I08",
             f"{option}={value!r} is unknown; it decides what is computed. "
             f"{did_you_mean(str(value), allowed)}",
+            option=option,
+        )
+
+
+def _check_time(option: str, value: object) -> None:
+    whole = value is None or isinstance(value, (int, np.integer))
+    if not whole or (option == "balance" and value is not None and value < 0):  # type: ignore[operator]
+        raise InputError(
+            "EI-I08",
+            f"{option}={value!r} must be a whole number (for balance, of at least 0): it is a time "
+            "since first support.",
             option=option,
         )
 

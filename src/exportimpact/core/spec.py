@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exportimpact.core.assumption import Requirement
+from exportimpact.core.notebook import Shown
 from exportimpact.core.step import Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimatorSpec:
+class EstimatorSpec(Shown):
     """What an estimator declares about itself.
 
     Attributes

@@ -309,7 +309,10 @@ def _notes(
             "data.comes_again": int((used & (support.spells > 1)).sum()),
         }
     if support.programme is not None:
-        counts[f"data.others_{support.others}"] = int(support.other_supported.sum())
+        others = support.other_supported
+        if support.others == "drop_comparison":  # supported firms of the focus stay, as supported
+            others = others & ~used
+        counts[f"data.others_{support.others}"] = int(others.sum())
     last = calendar.label(calendar.last)
     return [message(id, n=n, of=firms, last=last) for id, n in counts.items() if n]
 

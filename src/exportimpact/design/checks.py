@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from exportimpact._typing import Base, Comparison, Unbalanced
+from exportimpact.data import Assignment, Panel
 from exportimpact.errors import ColumnError, InputError, NotIdentifiedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 
 def check_options(design: Design) -> None:
     """Raise a coded error for an option or a name that does not exist."""
+    _check_parts(design.panel, design.support)
     names = [o.name for o in design.panel.outcomes]
     if design.outcome not in names:
         raise ColumnError(
@@ -60,6 +62,16 @@ def check_options(design: Design) -> None:
             "panel, so that the level of assignment cannot be cross-checked. "
             f"{did_you_mean(design.assigned_at, known)}",
             column=design.assigned_at,
+        )
+
+
+def _check_parts(panel: object, support: object) -> None:
+    if not isinstance(panel, Panel) or not isinstance(support, Assignment):
+        raise InputError(
+            "EI-D13",
+            f"A design takes a Panel and an Assignment, not a {type(panel).__name__} and a "
+            f"{type(support).__name__}; data frames have not been checked. Make them with "
+            "Panel.from_frame and Assignment.from_spells or from_first_period.",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -121,8 +122,8 @@ def _from_formula(panel: Panel, formula: str) -> Covariates:
     except Exception as error:
         raise InputError(
             "EI-D11",
-            f"The formula {formula!r} cannot be read: {error}. Write one side over the baseline "
-            f"columns ({', '.join(panel.baseline_names)}), such as "
+            f"The formula {formula!r} cannot be read: {_plain(error)}. Write one side over the "
+            f"baseline columns ({', '.join(panel.baseline_names)}), such as "
             "'~ log(employees) + C(industry)'.",
             formula=formula,
         ) from error
@@ -137,6 +138,11 @@ def _from_formula(panel: Panel, formula: str) -> Covariates:
         )
 
     return FormulaColumns(panel, spec)
+
+
+def _plain(error: Exception) -> str:
+    """Return formulaic's message without its colours."""
+    return re.sub(r"⧛?\x1b?\[[0-9;]*m⧚?|[⧛⧚]", "", str(error))
 
 
 def _frame(panel: Panel, base: int) -> pd.DataFrame:

@@ -183,6 +183,11 @@ class Design:
         return tuple(cell for cell in found if not isinstance(cell, Cell))
 
     @cached_property
+    def assumes(self) -> tuple[str, ...]:
+        """Assumptions that any effect estimated on the design rests on, whatever the method."""
+        return facts.assumed(self)
+
+    @cached_property
     def facts(self) -> tuple[Message, ...]:
         """What a reader of any result from this design must know."""
         return facts.of(self)

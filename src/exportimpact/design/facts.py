@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from exportimpact.design.levels import clustered_high_enough
 from exportimpact.language import Message, message
 
@@ -36,3 +38,14 @@ def pre_support_periods(design: Design) -> int:
     first = int(design.calendar.ordinals[0])
     step = design.calendar.step
     return max(((g - first) // step - design.anticipation for g in design.cohorts), default=0)
+
+
+def assumed(design: Design) -> tuple[str, ...]:
+    """Return what sample and outcome assume: who is missing, spillovers, clusters, large firms."""
+    found = ["no_interference", "independent_clusters"]
+    y, inside = design.wide().outcome, design._sample.inside
+    if np.isnan(y[inside][:, design.panel.observed.any(axis=0)]).any():
+        found.append("missing_at_random")
+    if design.outcome_spec.scale in {"level", "count"}:
+        found.append("no_dominant_firm")
+    return tuple(found)

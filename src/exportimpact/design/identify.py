@@ -113,7 +113,8 @@ class Identifier:
     def _pool(self, pool: Pool, cohort: int, latest: int) -> BoolArray:
         sample, reach = self.sample, self.anticipation * self.panel.calendar.step
         if pool == "never":
-            return sample.in_never_pool
+            # A firm first supported soon after the panel may react in its last periods already.
+            return sample.in_never_pool & (sample.first > latest + reach)
         if pool == "others":
             return sample.inside
         if pool == "not_yet":

@@ -9,6 +9,7 @@ from exportimpact.core.finding import Finding
 from exportimpact.core.protocols import SealedLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.diagnostics import clusters, comparability, missing, sample, tails, trends
+from exportimpact.errors import CapabilityError
 
 __all__ = ["clusters", "comparability", "diagnose", "missing", "sample", "tails", "trends"]
 
@@ -26,7 +27,13 @@ def diagnose(sealed: SealedLike, result: EstimationResult) -> tuple[Finding, ...
     -------
     tuple of Finding
         Findings on the design, then on the result. What was not run is among them.
+
+    Raises
+    ------
+    CapabilityError
+        EI-E10 when the arguments are not a sealed design and a result.
     """
+    _check_arguments(sealed, result)
     outcome = sealed.outcome_spec.name
     on_design = [replace(f, outcome=outcome) for f in diagnostic.run("design", sealed)]
     estimator = result.provenance.estimator
@@ -35,3 +42,12 @@ def diagnose(sealed: SealedLike, result: EstimationResult) -> tuple[Finding, ...
         for f in diagnostic.run("result", sealed, result)
     ]
     return (*on_design, *on_result)
+
+
+def _check_arguments(sealed: object, result: object) -> None:
+    if not isinstance(sealed, SealedLike) or not isinstance(result, EstimationResult):
+        raise CapabilityError(
+            "EI-E10",
+            f"diagnose takes a sealed design and a result from it, not a {type(sealed).__name__} "
+            f"and a {type(result).__name__}. Call ei.diagnose(sealed, result).",
+        )

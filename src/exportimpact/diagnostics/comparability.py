@@ -21,11 +21,14 @@ _STUART = "Stuart (2010), doi:10.1214/09-STS313"
 
 @diagnostic(id="balance", assumption="overlap", needs="design", threshold_source=_STUART)
 def balance(design: Any) -> Iterator[Finding]:
-    """Return the largest standardised mean difference and the supported firms off support."""
+    """Return the largest standardised mean difference and the supported firms off support.
+
+    The difference is before adjustment, so that it speaks to no assumption of an adjusted estimate.
+    """
     wide = design.wide()
     if wide.builder is None or len(wide.names) == 1:
         text = message("finding.no_covariates")
-        yield Finding("balance", "NOT_APPLICABLE", text, "overlap", threshold_source=_STUART)
+        yield Finding("balance", "NOT_APPLICABLE", text, threshold_source=_STUART)
         return
     worst, name = 0.0, ""
     outside = supported = 0
@@ -38,11 +41,11 @@ def balance(design: Any) -> Iterator[Finding]:
         outside += _off_support(wide.covariates(cell), cell)
     if not supported:
         text = message("finding.nobody_to_balance")
-        yield Finding("balance", "NOT_APPLICABLE", text, "overlap", threshold_source=_STUART)
+        yield Finding("balance", "NOT_APPLICABLE", text, threshold_source=_STUART)
         return
     good = worst <= MAX_SMD
     text = message("finding.balanced" if good else "finding.unbalanced", smd=worst, covariate=name)
-    yield Finding("balance", judged(good), text, "overlap", worst, MAX_SMD, _STUART)
+    yield Finding("balance", judged(good), text, None, worst, MAX_SMD, _STUART)
     share = outside / supported
     good = share <= MAX_OUTSIDE
     text = message(

@@ -55,7 +55,8 @@ def missing(design: Any) -> Iterator[Finding]:
 def _gap_in_share(design: Any, having: BoolArray, among: BoolArray, *, relative: bool) -> float:
     """Return the supported less the comparison share `having` a value `among` those since support.
 
-    With `relative`, less the same gap in the base period. Cohorts are weighted by size.
+    Of firms that have one in the base period or, with `relative`, of all firms and less the same
+    gap in the base period. Cohorts are weighted by size.
     """
     calendar, total, weight = design.calendar, 0.0, 0
     first, lead = design.aligned.first, calendar.step * (1 + design.anticipation)
@@ -66,7 +67,8 @@ def _gap_in_share(design: Any, having: BoolArray, among: BoolArray, *, relative:
         own, gaps = first == cohort, []
         for period in np.flatnonzero(calendar.ordinals >= cohort):
             sides = (own, _candidates(design, int(calendar.ordinals[period])))
-            now = [_share(having[:, period], among[:, period], side) for side in sides]
+            counted = among[:, period] if relative else among[:, period] & having[:, base]
+            now = [_share(having[:, period], counted, side) for side in sides]
             then = [_share(having[:, base], among[:, base], side) for side in sides]
             gaps.append(now[0] - now[1] - (then[0] - then[1] if relative else 0.0))
         known = [gap for gap in gaps if np.isfinite(gap)]

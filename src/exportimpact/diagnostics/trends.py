@@ -14,7 +14,10 @@ from exportimpact.language import message
 
 CONTRADICTED = 0.05
 SUPPORTED = 0.10
-_SOURCE = "package convention (p > 0.10); Roth (2022), doi:10.1257/aeri.20210236, on its limits"
+_SOURCE = (
+    "package convention: p below 0.05 contradicts, p of 0.10 or more from three periods supports; "
+    "Roth (2022), doi:10.1257/aeri.20210236, on its limits"
+)
 
 
 @diagnostic(id="pre_trends", assumption="parallel_trends", needs="result", threshold_source=_SOURCE)
@@ -41,7 +44,8 @@ def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
         }
         verdict, words = _read(test.p_value, periods)
         text = message(f"finding.trends_{words}", **values)
-        yield Finding("pre_trends", verdict, text, about, test.p_value, SUPPORTED, _SOURCE)
+        statistic = test.statistic
+        yield Finding("pre_trends", verdict, text, about, statistic, threshold_source=_SOURCE)
     for id, assumption in (
         ("sensitivity", about),
         ("anticipation", "no_anticipation"),

@@ -17,6 +17,12 @@ NOT_CHECKED = "NOT_CHECKED"
 _ORDER = ("CONTRADICTS", "CONCERN", "SUPPORTS", "NOT_APPLICABLE", "NOT_RUN")
 
 
+def short_name(assumption: str) -> str:
+    """Return what a reader calls the assumption (or the diagnostic) in a list."""
+    id = f"assumption.{assumption}"
+    return str(message(id)) if id in known_ids() else assumption.replace("_", " ")
+
+
 def required(requirement: Requirement) -> Iterator[tuple[str, str]]:
     """Yield each assumption with its alternatives in words, empty where it has none."""
     for part in requirement.parts:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from exportimpact.core.finding import Finding
 from exportimpact.core.step import Step
+from exportimpact.evaluation.assumptions import short_name
 from exportimpact.evaluation.ladder import Rung
 from exportimpact.evaluation.quantities import MISSING, EffectText, best_text
 from exportimpact.language import Message, message
@@ -71,7 +72,7 @@ def claim(rung: Rung, assumptions: pd.DataFrame, findings: Sequence[Finding]) ->
         return Claim(rung.outcome, step, "describes", message("claim.typical", **values), ())
     caveats = _caveats(assumptions)
     against = (f.assumption or f.id for f in findings if f.verdict == "CONTRADICTS")
-    contradicted = ", ".join(dict.fromkeys(name.replace("_", " ") for name in against))
+    contradicted = ", ".join(dict.fromkeys(short_name(name) for name in against))
     if contradicted:
         caveat = message("claim.withheld", assumptions=contradicted)
         sentence = message("claim.difference", **values)
@@ -111,7 +112,7 @@ def _caveats(assumptions: pd.DataFrame) -> tuple[Message, ...]:
 
 def _named(assumptions: pd.DataFrame, statuses: set[str]) -> str:
     names = assumptions.loc[assumptions["status"].isin(statuses), "assumption"]
-    return ", ".join(str(name).replace("_", " ") for name in names)
+    return ", ".join(short_name(str(name)) for name in names)
 
 
 def _unsigned(text: str) -> str:

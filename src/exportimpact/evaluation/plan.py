@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from exportimpact.core.notebook import Shown
 from exportimpact.errors import InputError
 
 Direction = Literal["increase", "decrease"]
@@ -15,7 +16,7 @@ EXTERNAL_SOURCE = "package default: 7 %, the middle of meta-analyses of export p
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objective:
+class Objective(Shown):
     """What a programme was meant to reach, so that the estimated effect can be held against it.
 
     Attributes
@@ -58,7 +59,7 @@ class Objective:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Shown):
     """The plan of an evaluation.
 
     Attributes

@@ -20,7 +20,7 @@ from exportimpact._typing import BoolArray, FloatArray, IntArray
 _CHUNK = 65_536
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Block:
     """Influence of the firms `rows` on the columns `cols`.
 
@@ -45,7 +45,7 @@ class Block:
         return whole if self.present is None else self.present
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Influence:
     """Influence functions of estimates over firms; zero outside the blocks."""
 
@@ -175,7 +175,7 @@ def _moments_of(sums: FloatArray, present: BoolArray, stratum: IntArray, n_firms
     return Moments(n_firms, members, total, cross)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Moments:
     """Sums and cross-products of (cluster sums of) psi within strata.
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from exportimpact.evaluation import Evaluation, Rung
-from exportimpact.evaluation.assumptions import NOT_CHECKED
+from exportimpact.evaluation.assumptions import NOT_CHECKED, short_name
 from exportimpact.evaluation.quantities import (
     MISSING,
     own_text,
@@ -142,7 +142,8 @@ def trust(evaluation: Evaluation) -> list[Assumed]:
             for status, outcomes in by_status.items()
             if outcomes
         )
-        name = str(first["assumption"]).replace("_", " ").capitalize()
+        name = short_name(str(first["assumption"]))
+        name = name[:1].upper() + name[1:]
         alternatives = str(first["alternatives"]).replace("_", " ")
         found.append(Assumed(name, str(first["meaning"]), alternatives, chips))
     return found

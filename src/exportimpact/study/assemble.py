@@ -63,10 +63,21 @@ def load(file: StudyFile) -> Inputs:
     problems: list[Problem] = []
     panel = _collected(problems, lambda: _panel(study, frame))
     support = _collected(problems, lambda: _support(study, spells))
-    raise_problems(problems)
+    raise_problems([_located(problem, file) for problem in problems])
     assert panel is not None
     assert support is not None
     return Inputs(tuple(tables.values()), panel, support)
+
+
+def _located(problem: Problem, file: StudyFile) -> Problem:
+    """Return the problem with line and key of the study file that name its column."""
+    column = problem.details.get("column")
+    for number, line in enumerate(file.content.decode("utf-8-sig").split("\n"), start=1):
+        key, _, value = line.partition("=")
+        if column is not None and f'"{column}"' in value:
+            where = f"{file.path.name}, line {number}, {key.strip()}"
+            return replace(problem, message=f"{where}: {problem.message}")
+    return problem
 
 
 def designs(study: schema.Study, inputs: Inputs) -> tuple[SealedDesign, ...]:
