@@ -213,7 +213,7 @@ def test_nothing_to_find_where_nothing_is_broken():
     assert caught.value.code == "EI-X10"
 
 
-def test_presets_of_the_evidence_base():
+def test_presets_are_the_published_effects():
     assert PRESETS.keys() >= PRESET_NAMES
     assert PRESETS["famex_fade"].share(np.array([-1, 1, 3, 9])).tolist() == [0, 1, 0, 0]
     assert PRESETS["sleeper"].share(np.array([1, 4])).tolist() == [0, 1]

@@ -1,4 +1,4 @@
-"""Acceptance bands, fixed before any draw from the number of draws alone (DESIGN.md, section 7)."""
+"""Acceptance bands, fixed before any draw from the number of draws alone."""
 
 from __future__ import annotations
 

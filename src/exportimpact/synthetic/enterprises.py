@@ -26,7 +26,7 @@ SECTORS = {
     "machinery": 0.344,
     "miscellaneous": 0.030,
 }
-"""SME employment shares by branch, 1992, as derived in the calibration facts (003, Table 2-4)."""
+"""SME employment shares by branch, 1992, derived from KDI/KSP (2013), Table 2-4."""
 
 SIZE_CLASSES = ("micro", "small", "medium", "large")
 _SIZE_FROM = np.array([10, 50, 300])

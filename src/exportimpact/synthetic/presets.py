@@ -1,7 +1,7 @@
 """Effect presets: sizes of effects that the literature finds, each with its source.
 
-The table copies section 8.2 of the evidence base. The clean world uses the effect on log exports
-(and, in the scenarios about time, its path); the export world uses all of it.
+Effects are those of published evaluations; each names its source. The clean world uses the effect
+on log exports (and, in the scenarios about time, its path); the export world uses all of it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             participation=0.005,
             destinations=0.05,
             products=0.05,
-            source=f"evidence base 8.2, lower end of the {_META}",
+            source=f"lower end of the {_META}",
         ),
         "meta_mid": Preset(
             exports=0.07,
@@ -95,46 +95,46 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             destinations=0.1,
             products=0.1,
             path=(0.5, 1.0),
-            source=f"evidence base 8.2, middle of the {_META}; ramps up over one year",
+            source=f"middle of the {_META}; ramps up over one year",
         ),
         "korea_kita": Preset(
             exports=0.106,
             destinations=0.45,
             products=0.68,
-            source="evidence base 8.2: KITA (2025), 2,040 Korean firms 2018-22, exports +11.2 %",
+            source="KITA (2025), 2,040 Korean firms 2018-22, exports +11.2 %",
         ),
         "famex_fade": Preset(
             exports=0.15,
             destinations=0.5,
             products=0.4,
             path=(0.5, 1.0, 0.5, 0.0),
-            source="evidence base 8.2: Cadot, Fernandes, Gourdon & Mattoo (2015), Tunisia; level "
+            source="Cadot, Fernandes, Gourdon & Mattoo (2015), Tunisia; level "
             "effect gone after three years, diversification lasts (shape; size derived)",
         ),
         "portugal": Preset(
             exports=0.122,
             by_size=(("micro", 0.166), ("small", 0.166)),
-            source="evidence base 8.2: AICEP Portugal (2026), grants +13 %, micro and small 18 %, "
+            source="AICEP Portugal (2026), grants +13 %, micro and small 18 %, "
             "no fade-out within three years",
         ),
         "crisis": Preset(
             exports=0.14,
             closing=-0.08,
             shock_only=True,
-            source="evidence base 8.2: Van Biesebroeck, Konings & Volpe Martincus (2016), Belgium "
+            source="Van Biesebroeck, Konings & Volpe Martincus (2016), Belgium "
             "and Peru 2009: exports +10 to 20 %, survival +6 to 11 %",
         ),
         "zombie": Preset(
             exports=0.0,
             productivity=-0.03,
             closing=-1.0,
-            source="evidence base 8.2: KDI Focus 63 (Chang 2016), recipients less productive, weak "
+            source="KDI Focus 63 (Chang 2016), recipients less productive, weak "
             "firms survive (pattern; sizes are conventions of the bench)",
         ),
         "sleeper": Preset(
             exports=0.10,
             path=(0.0, 0.0, 1 / 3, 2 / 3, 1.0),
-            source="evidence base 8.2: Allerup (2010), Sweden, effect from year 2, growing to year "
+            source="Allerup (2010), Sweden, effect from year 2, growing to year "
             "4 (pattern; size is a convention of the bench)",
         ),
         "late_harm": Preset(
@@ -142,7 +142,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             closing=0.7,
             path=(1.0, 1.0, 0.5, 0.0),
             closing_path=(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
-            source="evidence base 8.2: Korean R&D subsidies 2018, lower survival after year 6 "
+            source="Korean R&D subsidies 2018, lower survival after year 6 "
             "(pattern; sizes are conventions of the bench)",
         ),
     }

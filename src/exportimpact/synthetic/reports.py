@@ -219,7 +219,7 @@ class GlowingSurvey:
 
 
 def _stated(rng: np.random.Generator, n: int) -> FloatArray:
-    # Round numbers around 41 %, what Scottish firms attributed to support (evidence base 7).
+    # Round numbers around 41 %, what Scottish firms attributed to support.
     stated: FloatArray = 5.0 * np.round(np.clip(rng.normal(41.0, 20.0, n), 0.0, 100.0) / 5.0)
     return stated
 

@@ -100,7 +100,7 @@ SLEEPER = Scenario(
     holds=EVERYTHING - _ALIKE,
     fails=_ALIKE,
     presets=("sleeper",),
-    sources=(*CLEAN, "Allerup (2010), as in evidence base 7, row 22"),
+    sources=(*CLEAN, "Allerup (2010)"),
     violation="homogeneous_effects",
     generate=LinearWorld(selection=_LOT, effect=Effect(path="preset")).generate,
 )
@@ -116,7 +116,7 @@ FADING = Scenario(
     holds=EVERYTHING - _ALIKE,
     fails=_ALIKE,
     presets=("famex_fade",),
-    sources=(*CLEAN, "Cadot, Fernandes, Gourdon & Mattoo (2015), as in evidence base 7, row 10"),
+    sources=(*CLEAN, "Cadot, Fernandes, Gourdon & Mattoo (2015)"),
     violation="homogeneous_effects",
     generate=LinearWorld(selection=_LOT, effect=Effect(path="preset")).generate,
 )
@@ -186,7 +186,7 @@ DISPLACEMENT = Scenario(
     holds=EVERYTHING - _ALONE,
     fails=_ALONE,
     presets=SIZES,
-    sources=(*CLEAN, "business stealing: evidence base 8.2, confounders (spillover)"),
+    sources=(*CLEAN, "business stealing: a known confounder"),
     violation="no_interference",
     size=1000,
     generate=LinearWorld(selection=_LOT, interference=Displacement(loss=1.0)).generate,
@@ -212,7 +212,7 @@ OVERLAPPING = Scenario(
     generate=LinearWorld(selection=_LOT, interference=Substitute(chance=0.6, effect=0.7)).generate,
 )
 
-_TAILS = "median US$ 48,000, sd of logs 2.9, Pareto tail: customs statistics, evidence base 8.1"
+_TAILS = "median US$ 48,000, sd of logs 2.9, Pareto tail: Korean customs statistics"
 _MONEY = ("meta_mid", "null", "meta_low", "korea_kita")
 _DOMINANT = frozenset({"no_dominant_firm"})
 TAILS = Scenario(

@@ -32,7 +32,7 @@ SURVIVAL = Scenario(
     holds=EVERYTHING - _MISSING - _MOVING,
     fails=_MISSING | _MOVING,
     presets=("zombie", "meta_mid", "meta_low", "korea_kita"),
-    sources=(*CLEAN, "weak firms survive: KDI Focus 63 (Chang 2016), evidence base 6.1"),
+    sources=(*CLEAN, "weak firms survive: KDI Focus 63 (Chang 2016)"),
     violation="missing_at_random",
     size=1500,
     generate=LinearWorld(
@@ -53,7 +53,7 @@ EXIT = Scenario(
     presets=("meta_mid", "meta_low", "korea_kita"),
     sources=(
         *CLEAN,
-        "indicator of growing firms alone: Board of Audit 2017, evidence base 6.3",
+        "indicator of growing firms alone: Board of Audit 2017",
     ),
     violation="missing_at_random",
     generate=LinearWorld(
@@ -72,7 +72,7 @@ LINKS = Scenario(
     holds=EVERYTHING - _MISSING - TRENDS - _MOVING,
     fails=_MISSING | TRENDS | _MOVING,
     presets=SIZES,
-    sources=(*CLEAN, "linkage failure by size: evidence base 8.2, confounders"),
+    sources=(*CLEAN, "linkage failure by size: a known confounder"),
     violation="missing_at_random",
     size=1300,
     generate=LinearWorld(selection=_LOT, trend=Trend(drift=0.1), reports=(LostLinks(),)).generate,
@@ -89,7 +89,10 @@ BOASTS = Scenario(
     holds=EVERYTHING - TRENDS,
     fails=TRENDS,
     presets=SIZES,
-    sources=(*CLEAN, "voluntary consultation values against customs clearance: evidence base 6.3"),
+    sources=(
+        *CLEAN,
+        "voluntary consultation values against customs: Board of Audit",
+    ),
     violation="parallel_trends",
     options=(("outcome", "ln_exports_reported"),),
     generate=LinearWorld(selection=_LOT, reports=(Boasting(),)).generate,
@@ -105,7 +108,7 @@ RELABELLED = Scenario(
     ),
     holds=EVERYTHING,
     presets=("null",),
-    sources=(*CLEAN, "indirect exports, KRW 82.7 tn by SMEs in 2015: KITA, calibration facts"),
+    sources=(*CLEAN, "indirect exports, KRW 82.7 tn by SMEs in 2015: KITA"),
     generate=LinearWorld(selection=_LOT, reports=(Relabelling(),)).generate,
 )
 
@@ -121,7 +124,7 @@ SURVEY = Scenario(
     presets=("null",),
     sources=(
         *CLEAN,
-        "firms attribute 41 %: Scotland 2018-21, evidence base 7, row 25",
+        "firms attribute 41 %: Scotland 2018-21",
     ),
     generate=LinearWorld(selection=_LOT, reports=(GlowingSurvey(),)).generate,
 )

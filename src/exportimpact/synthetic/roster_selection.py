@@ -27,7 +27,7 @@ from exportimpact.synthetic.selection import (
 _SHARES = (0.15, 0.15, 0.15)
 _PERSISTENT = frozenset({"mean_stationarity"})
 _LAGS = frozenset({"parallel_trends_given_x"})
-_SCORED = "Lee et al. (2008): firms select themselves before the agency selects (evidence base 6.4)"
+_SCORED = "Lee et al. (2008): firms select themselves before the agency selects"
 
 BY_CHANCE = Scenario(
     name="random_rollout",
@@ -112,7 +112,7 @@ PICKING_WINNERS = Scenario(
     holds=EVERYTHING - TRENDS - _PERSISTENT,
     fails=TRENDS | _PERSISTENT,
     presets=SIZES,
-    sources=(*CLEAN, "picking winners: evidence base 8.2, confounders"),
+    sources=(*CLEAN, "picking winners: a known confounder"),
     violation="parallel_trends",
     generate=LinearWorld(
         selection=ByIndex(shares=_SHARES, growth=0.7), trend=Trend(growth=0.12)
@@ -184,7 +184,7 @@ CUTOFF = Scenario(
     holds=EVERYTHING - _NO_OVERLAP,
     fails=_NO_OVERLAP,
     presets=SIZES,
-    sources=(*CLEAN, "cut-offs: export-stage tiers of the Korean voucher (evidence base 6.2)"),
+    sources=(*CLEAN, "cut-offs: export-stage tiers of the Korean voucher"),
     violation="overlap",
     options=(("covariates", ("employees",)),),
     generate=LinearWorld(
@@ -203,7 +203,7 @@ SIZE_SHOCK = Scenario(
     holds=EVERYTHING - TRENDS_BY_SIZE,
     fails=TRENDS_BY_SIZE,
     presets=SIZES,
-    sources=(*CLEAN, "shock years 1998, 2004 and 2008: calibration facts, IBK economist"),
+    sources=(*CLEAN, "shock years 1998, 2004 and 2008: IBK economic research"),
     violation="parallel_trends",
     options=(("covariates", ("employees",)),),
     generate=LinearWorld(
@@ -257,7 +257,7 @@ NINETEEN = Scenario(
     ),
     holds=EVERYTHING,
     presets=SIZES,
-    sources=(*CLEAN, "19 firms: Lotte Weihai fair, Aug-Sep 2014 (calibration facts, 002 L579)"),
+    sources=(*CLEAN, "19 firms: Lotte Weihai fair, Aug-Sep 2014"),
     generate=LinearWorld(selection=Exactly(), effect=Effect(strength=(1.0,))).generate,
 )
 

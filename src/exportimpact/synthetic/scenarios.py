@@ -37,9 +37,9 @@ _VOUCHER = Scenario(
     fails=_VOUCHER_FAILS,
     presets=SIZES,
     sources=(
-        "exports: evidence base 8.1, Korean customs and trade statistics (median US$ 48,000; half "
+        "exports: Korean customs and trade statistics (median US$ 48,000; half "
         "of new exporters gone after a year) and 8.3 (yearly shocks sd 0.8, persistence 0.5)",
-        "state dependence 0.36: Bernard and Jensen (2004), as recalled in evidence base 8.1",
+        "state dependence 0.36: Bernard and Jensen (2004), as recalled and not checked again",
         "2,270 of 6,026 applicants selected: ajunews 2023-04-02",
         "698 of 3,305 firms repeat: newsnjeju 2019-10-21; at most two awards: jblp.kr notice",
         "caps of 30 to 100 KRW m by tier of prior exports: ksilbo 2019, itbiznews 2023",
