@@ -72,4 +72,6 @@ def in_words(assumption: str) -> str:
 
 
 def _alternatives(others: Sequence[Any]) -> str:
-    return str(message("report.or_instead", others=", ".join(map(str, others)))) if others else ""
+    if not others:
+        return ""
+    return str(message("report.or_instead", others=", ".join(short_name(str(o)) for o in others)))

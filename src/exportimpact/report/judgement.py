@@ -144,8 +144,7 @@ def trust(evaluation: Evaluation) -> list[Assumed]:
         )
         name = short_name(str(first["assumption"]))
         name = name[:1].upper() + name[1:]
-        alternatives = str(first["alternatives"]).replace("_", " ")
-        found.append(Assumed(name, str(first["meaning"]), alternatives, chips))
+        found.append(Assumed(name, str(first["meaning"]), str(first["alternatives"]), chips))
     return found
 
 
