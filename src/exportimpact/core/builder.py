@@ -112,7 +112,9 @@ class CellBuilder:
         NotIdentifiedError
             EI-E06 when no cell is left; the message lists the reasons.
         """
-        failed = self._not_identified()
+        lost = self._without_estimate()
+        label = self.design.calendar.label
+        failed = tuple((label(g), label(t), why) for g, t, why in lost)
         if not self._entries:
             raise _nothing_left(failed)
         self._entries.sort(key=lambda e: (e.cell.cohort, e.cell.period))
@@ -124,10 +126,11 @@ class CellBuilder:
             unit=outcome.unit,
             cells=tuple((e.cell.cohort, e.cell.period) for e in self._entries),
             comparison=comparison,
-            lost=self._lost(),
+            lost=sum(period >= cohort for cohort, period, _ in lost),
             reference="typical" if self.pool == "others" else "comparison",
         )
         cells = self._cellset()
+        thin = (message("note.thin", code=THIN),) if cells.thin.any() else ()
         return EstimationResult(
             provenance=Provenance.of(self.estimator, self.design),
             estimand=estimand,
@@ -135,24 +138,15 @@ class CellBuilder:
             design=self.design,
             sample=self._account(),
             exhibits=tuple(self._exhibits),
-            notes=(*self.design.facts, *self._notes, *_thin(cells)),
+            notes=(*self.design.facts, *self._notes, *thin),
             not_identified=failed,
             labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},
         )
 
-    def _lost(self) -> int:
-        return sum(period >= cohort for cohort, period, _ in self._without_estimate())
-
-    def _not_identified(self) -> tuple[tuple[int | str, int | str, Message], ...]:
-        label = self.design.calendar.label
-        found = sorted(self._without_estimate(), key=lambda f: f[:2])
-        return tuple((label(g), label(t), why) for g, t, why in found)
-
     def _without_estimate(self) -> list[tuple[int, int, Message]]:
         found = [*self.design.not_identified(self.pool), *self._failed]
-        if self.event_time is None:
-            return found
-        return [f for f in found if f[1] - f[0] == self.event_time]
+        wanted = [f for f in found if self.event_time in (None, f[1] - f[0])]
+        return sorted(wanted, key=lambda f: f[:2])
 
     def _ordinals(self) -> IntArray:
         return np.union1d(
@@ -235,11 +229,6 @@ class CellBuilder:
             firms=firms - int(used.any(axis=1).sum()),
             firm_periods=firm_periods - int(used.sum()),
         )
-
-
-def _thin(cells: CellSet) -> tuple[Message, ...]:
-    smallest = np.minimum(cells.counts.supported_clusters, cells.counts.comparison_clusters)
-    return (message("note.thin", code=THIN),) if (smallest < 2).any() else ()
 
 
 def _union(parts: list[IntArray]) -> IntArray:

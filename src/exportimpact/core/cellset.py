@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from exportimpact._typing import FloatArray, IntArray
+from exportimpact._typing import BoolArray, FloatArray, IntArray
 from exportimpact.core.aggregation import CellIndex, Rows, Sizes
 from exportimpact.numerics.influence import Influence, Moments
 
@@ -95,6 +95,12 @@ class CellSet:
         total = self.moments.n_members
         return total < FEW_CLUSTERS or bool(smallest < FEW_CLUSTERS_PER_SIDE)
 
+    @property
+    def thin(self) -> BoolArray:
+        """Which cells have fewer than two firms (clusters) on a side, (n_cells,)."""
+        counts = self.counts
+        return np.minimum(counts.supported_clusters, counts.comparison_clusters) < 2
+
     def gradient(self, rows: Rows) -> FloatArray:
         """Return d(row)/d(columns), (n_rows, n_columns)."""
         n_columns = self.moments.total.shape[1]
@@ -115,8 +121,7 @@ class CellSet:
         few = self.few_clusters
         covariance = moments.within(gradient, used) if few else moments.pooled(gradient)
         df = moments.satterthwaite(gradient, used)
-        smallest = np.minimum(self.counts.supported_clusters, self.counts.comparison_clusters)
-        thin = ((rows.weights != 0) & (smallest < 2)).any(axis=1)
+        thin = ((rows.weights != 0) & self.thin).any(axis=1)
         std_error = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
         if self.clustered:
             std_error = np.where(thin, np.nan, std_error)

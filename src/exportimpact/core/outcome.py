@@ -83,8 +83,3 @@ class Outcome(Shown):
     def source(self) -> str:
         """Column of the frame that holds the outcome."""
         return self.column or self.name
-
-    @property
-    def is_log(self) -> bool:
-        """Whether effects are differences of logs."""
-        return self.scale in {"log", "logged"}

@@ -68,8 +68,6 @@ class EstimationResult:
     labels: Mapping[int, int | str] = field(default_factory=dict)
     rows: Rows | None = None
 
-    # What stands in every row ------------------------------------------------------------------
-
     def table(self, *, level: float = 0.95, detail: bool = False) -> pd.DataFrame:
         """Return one row per cell or aggregate.
 
@@ -237,8 +235,6 @@ class EstimationResult:
         """Return the covariance of the rows, (n_rows, n_rows)."""
         return self._errors().covariance
 
-    # One row -----------------------------------------------------------------------------------
-
     @property
     def estimate(self) -> float:
         """The estimate of a one-row result."""
@@ -263,8 +259,6 @@ class EstimationResult:
     def p_value(self) -> float:
         """Two-sided p-value of a one-row result."""
         return self._one("p_value")
-
-    # Where it comes from -----------------------------------------------------------------------
 
     @property
     def step(self) -> Step:
@@ -306,8 +300,6 @@ class EstimationResult:
             return self.cells.influence.dense(np.arange(gradient.shape[0]))
         return self.cells.influence.combine(gradient.T).dense()
 
-    # Storage -----------------------------------------------------------------------------------
-
     def to_json(self) -> str:
         """Return settings, cells, moments and exhibits as JSON, without firm-level data."""
         return stored.dump(self)
@@ -324,8 +316,6 @@ class EstimationResult:
 
     def _repr_html_(self) -> str:
         return display.html(self)
-
-    # Private -----------------------------------------------------------------------------------
 
     def _rows(self) -> Rows:
         return self.rows if self.rows is not None else aggregation.identity(self.cells.index)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from exportimpact._typing import BoolArray, IntArray
 from exportimpact.data.calendar import (
-    DECLARABLE,
     Calendar,
     Frequency,
     calendar_over,
@@ -146,8 +145,3 @@ def _scattered(column: Column, distinct: IntArray) -> Problem | None:
         "rest. Nearly every base period would be empty. Correct or drop those rows.",
         {"column": column.name, "example": int(odd), "count": size - len(distinct)},
     )
-
-
-def is_declarable(frequency: object) -> bool:
-    """Return whether `frequency` may be passed to the panel."""
-    return frequency is None or frequency in DECLARABLE

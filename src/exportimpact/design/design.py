@@ -128,7 +128,7 @@ class Design:
 
     def members(self, cohort: int) -> IntArray:
         """Return the rows of the cohort's firms, increasing."""
-        return np.flatnonzero(self._sample.inside & (self._sample.first == cohort))
+        return self._members[cohort]
 
     def member_weights(self, cohort: int) -> FloatArray:
         """Return the weights of the cohort's firms at its base period, as given in the panel."""
@@ -230,6 +230,11 @@ class Design:
             strictly_never=self.never == "strictly",
             min_supported=self.min_supported,
         )
+
+    @cached_property
+    def _members(self) -> dict[int, IntArray]:
+        sample = self._sample
+        return {g: np.flatnonzero(sample.inside & (sample.first == g)) for g in self.cohorts}
 
     @cached_property
     def _identifier(self) -> Identifier:

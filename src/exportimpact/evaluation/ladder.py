@@ -109,7 +109,8 @@ def build_rungs(results: Sequence[EstimationResult], primary: str) -> tuple[Rung
 
 def headline(rungs: Sequence[Rung], outcome: str) -> Rung:
     """Return the highest rung of `outcome`; among equals the one that was given first."""
-    return max((r for r in rungs if r.outcome == outcome), key=lambda r: r.result.step.rank)
+    chosen = headline_result([rung.result for rung in rungs], outcome)
+    return next(rung for rung in rungs if rung.result is chosen)
 
 
 def headline_result(
@@ -125,7 +126,7 @@ def headline_result(
         The outcome of the first result when not given.
     """
     name = results[0].estimand.outcome if outcome is None else outcome
-    return headline(build_rungs(results, name), name).result
+    return max((r for r in results if r.estimand.outcome == name), key=lambda r: r.step.rank)
 
 
 def table(rungs: Sequence[Rung], known: Known | None) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from exportimpact.core.finding import Finding
 from exportimpact.core.result import EstimationResult
 from exportimpact.design import SealedDesign
 from exportimpact.diagnostics import diagnose
-from exportimpact.evaluation import Evaluation, evaluate
+from exportimpact.evaluation import Evaluation, evaluate, headline_result
 from exportimpact.evaluation.known import Known
 from exportimpact.study.assemble import Inputs, about, designs, load, plan
 
@@ -112,9 +112,7 @@ def _findings(
     """Findings on the highest rung of each outcome, which is the one that a reader relies on."""
     found = {}
     for design in sealed:
-        own = [r for r in results if r.estimand.outcome == design.outcome]
-        headline = max(own, key=lambda r: r.step.rank)
-        found[design.outcome] = diagnose(design, headline)
+        found[design.outcome] = diagnose(design, headline_result(results, design.outcome))
     return found
 
 
