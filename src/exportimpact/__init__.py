@@ -26,7 +26,7 @@ from exportimpact.design import Design, SealedDesign
 from exportimpact.errors import ExportImpactError, ExportImpactWarning
 
 if TYPE_CHECKING:
-    from exportimpact import did, matched, plot, synthetic
+    from exportimpact import did, matched, matching, plot, synthetic
     from exportimpact.diagnostics import diagnose
     from exportimpact.evaluation import Evaluation, Objective, Plan, evaluate
     from exportimpact.report import write_report
@@ -63,6 +63,7 @@ __all__ = [
     "estimator",
     "evaluate",
     "matched",
+    "matching",
     "plot",
     "run_study",
     "show_versions",
@@ -85,7 +86,7 @@ _LATER = {
     "verify": "exportimpact.study",
     "show_versions": "exportimpact.study",
 }
-_MODULES = frozenset({"did", "matched", "plot", "synthetic"})
+_MODULES = frozenset({"did", "matched", "matching", "plot", "synthetic"})
 
 
 def __getattr__(name: str) -> Any:

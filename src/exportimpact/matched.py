@@ -1,5 +1,5 @@
-"""Estimators that compare supported firms with typical or matched firms."""
+"""Public names of the matched family: ``ei.matched.MatchedDifference`` and its siblings."""
 
-from exportimpact.estimators.matched import Benchmark
+from exportimpact.estimators.matched import Benchmark, DoublyRobust, MatchedDifference, Weighting
 
-__all__ = ["Benchmark"]
+__all__ = ["Benchmark", "DoublyRobust", "MatchedDifference", "Weighting"]

@@ -14,6 +14,7 @@ ASSUMPTIONS: frozenset[str] = frozenset(
         "parallel_trends_given_x",
         "no_anticipation",
         "overlap",
+        "close_matches",
         "outcome_model",
         "propensity_model",
         "unconfoundedness",
@@ -56,6 +57,18 @@ class Requirement:
         for part in self.parts:
             found += part.listed() if isinstance(part, Requirement) else [part]
         return tuple(dict.fromkeys(found))
+
+    def replaced(self, named: frozenset[str], by: str) -> Requirement:
+        """Return the requirement with one assumption in the place of others."""
+        parts: list[Requirement | str] = []
+        for part in self.parts:
+            if isinstance(part, Requirement):
+                new: Requirement | str = part.replaced(named, by)
+            else:
+                new = by if part in named else part
+            if new not in parts:
+                parts.append(new)
+        return Requirement(self.kind, tuple(parts))
 
     def __str__(self) -> str:
         shown = [f"({p})" if isinstance(p, Requirement) else p for p in self.parts]

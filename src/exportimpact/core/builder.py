@@ -11,12 +11,13 @@ from exportimpact._typing import FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import CellIndex, Sizes
 from exportimpact.core.cell import Cell
-from exportimpact.core.cellset import THIN, CellSet, Counts
+from exportimpact.core.cellset import NO_ERROR, THIN, CellSet, Counts
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.protocols import DesignLike
 from exportimpact.core.provenance import Provenance
 from exportimpact.core.result import EstimationResult
+from exportimpact.core.terms import Terms
 from exportimpact.errors import CapabilityError, NotIdentifiedError
 from exportimpact.language import Message, message
 from exportimpact.numerics.influence import Block, Influence
@@ -26,6 +27,7 @@ from exportimpact.numerics.influence import Block, Influence
 class _Entry:
     cell: Cell
     estimate: float
+    rows: IntArray
     psi: FloatArray
     mean: float
     mean_psi: FloatArray
@@ -42,12 +44,14 @@ class CellBuilder:
     estimator : the estimator instance, for the record
     pool : comparison pool, when it is not the design's
     event_time : the only event time that is estimated, when it is one
+    orthogonal : whether estimates do not move, to first order, with the design's weights
     """
 
     design: DesignLike
     estimator: Any
     pool: Pool | None = None
     event_time: int | None = None
+    orthogonal: bool = False
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -82,7 +86,9 @@ class CellBuilder:
                 f"{'cell.rows' if sampled else 'result.units'}.",
                 shape=influence.shape,
             )
-        psi = influence * n if sampled else influence[rows]
+        own = influence if sampled else influence[rows] / n
+        fixed = self.orthogonal
+        touched, psi = (rows, own) if fixed else self.design.propagated(cell, own)
         inside = cell.weights[: cell.supported.size]
         level = self.design.wide().level(cell)[: cell.supported.size]
         total = float(inside.sum())
@@ -90,7 +96,7 @@ class CellBuilder:
         mean_psi = n * inside * (level - mean) / total
         members = self.design.members(cell.cohort)
         raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
-        self._entries.append(_Entry(cell, float(estimate), psi, mean, mean_psi, raw))
+        self._entries.append(_Entry(cell, float(estimate), touched, psi * n, mean, mean_psi, raw))
 
     def not_identified(self, cell: Cell, reason: Message) -> None:
         """Record that a cell could not be estimated, and why."""
@@ -119,29 +125,35 @@ class CellBuilder:
             raise _nothing_left(failed)
         self._entries.sort(key=lambda e: (e.cell.cohort, e.cell.period))
         outcome = self.design.outcome_spec
-        comparison = self.design.settings["comparison"]
+        comparison, terms = self.design.settings["comparison"], self._terms()
         estimand = Estimand(
             outcome=outcome.name,
             scale=outcome.scale,
             unit=outcome.unit,
             cells=tuple((e.cell.cohort, e.cell.period) for e in self._entries),
             comparison=comparison,
+            firms=terms.firms,
+            kept=terms.kept,
+            supported=terms.supported,
             lost=sum(period >= cohort for cohort, period, _ in lost),
             reference="typical" if self.pool == "others" else "comparison",
         )
         cells = self._cellset()
-        thin = (message("note.thin", code=THIN),) if cells.thin.any() else ()
         return EstimationResult(
             provenance=Provenance.of(self.estimator, self.design),
             estimand=estimand,
             cells=cells,
             design=self.design,
             sample=self._account(),
-            exhibits=tuple(self._exhibits),
-            notes=(*self.design.facts, *self._notes, *thin),
+            exhibits=(*terms.exhibits, *self._exhibits),
+            notes=(*self.design.facts, *self._notes, *_without_interval(cells)),
             not_identified=failed,
             labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},
         )
+
+    def _terms(self) -> Terms:
+        # All other firms are no matched firms: matching says nothing about step IV.
+        return Terms() if self.pool == "others" else self.design.terms
 
     def _without_estimate(self) -> list[tuple[int, int, Message]]:
         found = [*self.design.not_identified(self.pool), *self._failed]
@@ -181,13 +193,14 @@ class CellBuilder:
             moments=influence.moments(self.design.cohort_codes, self.design.cluster_codes),
             influence=influence,
             clustered=self.design.cluster_codes is not None,
+            no_error=self._terms().no_error and not self.orthogonal,
         )
 
     def _blocks(self, k: int, cohort: int, n_cells: int) -> list[Block]:
         """Influence of one cohort's cells, supported means, observed sizes, and its own size."""
         entries = [(c, e) for c, e in enumerate(self._entries) if e.cell.cohort == cohort]
         columns = np.array([c for c, _ in entries], dtype=np.int64)
-        rows = _union([e.cell.rows for _, e in entries])
+        rows = _union([e.rows for _, e in entries])
         values = np.zeros((rows.size, columns.size))
         present = np.zeros(values.shape, dtype=bool)
         members = self.design.members(cohort)
@@ -196,8 +209,8 @@ class CellBuilder:
         counted = np.zeros(inside.shape, dtype=bool)
         counted[:, -1] = True
         for j, (_, entry) in enumerate(entries):
-            at = np.searchsorted(rows, entry.cell.rows)
-            values[at, j], present[at, j] = entry.psi, True
+            values[np.searchsorted(rows, entry.rows), j] = entry.psi
+            present[np.searchsorted(rows, entry.cell.rows), j] = True
             at = np.searchsorted(members, entry.cell.supported)
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
@@ -237,6 +250,12 @@ def _union(parts: list[IntArray]) -> IntArray:
 
 def _clusters(codes: IntArray | None, rows: IntArray) -> int:
     return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
+
+
+def _without_interval(cells: CellSet) -> tuple[Message, ...]:
+    if cells.no_error:
+        return (message("note.no_error", code=NO_ERROR),)
+    return (message("note.thin", code=THIN),) if cells.thin.any() else ()
 
 
 def _nothing_left(failed: tuple[tuple[int | str, int | str, Message], ...]) -> NotIdentifiedError:

@@ -24,6 +24,8 @@ class Cell:
     weights : (n_supported + n_comparison,)
         Weight of each of `rows`, mean 1: the only way to a cell's sample. A matched design gives
         weights to the comparison firms that it kept.
+    matched : bool
+        Whether the weights come from matching.
     """
 
     cohort: int
@@ -35,6 +37,7 @@ class Cell:
     supported: IntArray
     comparison: IntArray
     weights: FloatArray
+    matched: bool = False
 
     @property
     def rows(self) -> IntArray:

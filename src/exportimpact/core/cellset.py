@@ -16,8 +16,8 @@ from exportimpact._typing import BoolArray, FloatArray, IntArray
 from exportimpact.core.aggregation import CellIndex, Rows, Sizes
 from exportimpact.numerics.influence import Influence, Moments
 
-THIN = "EI-I09"
-"""Code of the reason why a row has no interval."""
+THIN, NO_ERROR = "EI-I09", "EI-I10"
+"""Codes of the reasons why a row has no interval."""
 FEW_CLUSTERS = 50
 FEW_CLUSTERS_PER_SIDE = 20
 
@@ -69,6 +69,8 @@ class CellSet:
         None in a result read from JSON.
     clustered : bool
         Whether clusters are above the firm.
+    no_error : bool
+        Whether weights were estimated in a way whose error is not known, so that no row has one.
     """
 
     index: CellIndex
@@ -81,6 +83,7 @@ class CellSet:
     moments: Moments
     influence: Influence | None
     clustered: bool
+    no_error: bool = False
 
     def sizes(self, weights: Literal["design", "observed"]) -> Sizes:
         """Return the sizes that weigh the cells."""
@@ -123,7 +126,9 @@ class CellSet:
         df = moments.satterthwaite(gradient, used)
         thin = ((rows.weights != 0) & self.thin).any(axis=1)
         std_error = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
-        if self.clustered:
+        if self.no_error:
+            thin = np.ones_like(thin)
+        if self.clustered or self.no_error:
             std_error = np.where(thin, np.nan, std_error)
         df = np.where(thin, np.nan, df)
         return Errors(std_error, df, thin, covariance)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from exportimpact._typing import Aggregation, Comparison, Population, Scale
 from exportimpact.core.notebook import Shown
+from exportimpact.core.terms import Firms
 from exportimpact.language import Message, message
 
 
@@ -40,6 +41,11 @@ class Estimand(Shown):
         Effect among the firms of one segment.
     reference : {"comparison", "typical"}
         Whether the counterfactual is that of comparison firms or of all other firms (step IV).
+    firms : {"supported", "kept", "overlap"}
+        Whose effect: of all supported firms, of those that found a match, or of supported firms
+        weighted towards those that could as well not have been supported.
+    kept, supported : int
+        With "kept", how many of how many supported firms.
     lost : int
         Cells since support that could not be estimated, and are no part of the effect.
     """
@@ -56,6 +62,9 @@ class Estimand(Shown):
     population: Population = "super"
     segment: tuple[str, str] | None = None
     reference: Literal["comparison", "typical"] = "comparison"
+    firms: Firms = "supported"
+    kept: int = 0
+    supported: int = 0
     lost: int = 0
 
     def at(self, key: int | tuple[int, int]) -> Estimand:
@@ -72,6 +81,7 @@ class Estimand(Shown):
         row = "overall" if self.overall else ("table" if self.key is None else "row")
         return message(
             f"estimand.{self.aggregation}_{row}",
+            firms=message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported),
             outcome=self.outcome,
             scale=message(f"estimand_scale.{self.scale}", unit=self.unit or "its unit"),
             key=self.key if not isinstance(self.key, tuple) else f"{self.key[0]}, {self.key[1]}",

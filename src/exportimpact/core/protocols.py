@@ -12,6 +12,7 @@ from exportimpact._typing import AnyArray, FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.cell import Cell
 from exportimpact.core.outcome import Outcome
+from exportimpact.core.terms import Terms
 from exportimpact.language import Message
 
 
@@ -51,6 +52,10 @@ class WideLike(Protocol):
 
     def covariates(self, cell: Cell) -> FloatArray:
         """Return a constant and the covariates at the base period, (n_rows, 1 + k)."""
+        ...
+
+    def past(self, cell: Cell, lags: int) -> FloatArray:
+        """Return the outcome at the base period and before, latest first, (n_rows, lags)."""
         ...
 
 
@@ -106,6 +111,15 @@ class DesignLike(Protocol):
     @property
     def facts(self) -> tuple[Message, ...]:
         """What a reader of any result from this design must know."""
+        ...
+
+    @property
+    def terms(self) -> Terms:
+        """What matching does to every result from it."""
+        ...
+
+    def propagated(self, cell: Cell, psi: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return rows and influence of a cell, with the influence of estimated weights."""
         ...
 
     def not_identified(self, pool: Pool | None = None) -> tuple[tuple[int, int, Message], ...]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from exportimpact.core.spec import EstimatorSpec
 
 
+_TRENDS = frozenset({"parallel_trends", "parallel_trends_given_x"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """The record that every result carries.
@@ -33,6 +36,8 @@ class Provenance:
     exploratory : bool
         Whether the design was sealed only when it was estimated.
     settings : dict of the design's options
+    max_step : Step
+        The highest rung that the design allows.
     """
 
     estimator: str
@@ -45,6 +50,7 @@ class Provenance:
     seal: str
     exploratory: bool
     settings: dict[str, Any]
+    max_step: Step = Step.VI
 
     @classmethod
     def of(cls, estimator: Any, design: DesignLike) -> Provenance:
@@ -52,12 +58,18 @@ class Provenance:
         spec: EstimatorSpec = estimator.spec
         own = getattr(estimator, "requirement", None)
         method = own(design) if callable(own) else spec.requires
+        if design.terms.lags:
+            # Firms alike in past outcomes are compared (Ding & Li 2019, doi:10.1017/pan.2019.25).
+            method = method.replaced(_TRENDS, "unconfoundedness")
+        reached: Step = getattr(estimator, "reached", spec.step)
+        most = design.terms.max_step
         return cls(
             estimator=spec.id,
             title=spec.title,
             reference=spec.reference,
             parameters=parameters_of(estimator),
-            step=spec.step,
+            step=min(reached, most, key=lambda step: step.rank),
+            max_step=most,
             requires=all_of(method, *design.assumes) if spec.step.is_causal else method,
             conservative=spec.conservative,
             seal=str(getattr(design, "hash", "")),

@@ -13,7 +13,7 @@ from exportimpact._typing import Aggregation, AnyArray, BoolArray, FloatArray, R
 from exportimpact.core import aggregation, display, stored
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import Rows
-from exportimpact.core.cellset import THIN, CellSet, Errors
+from exportimpact.core.cellset import NO_ERROR, THIN, CellSet, Errors
 from exportimpact.core.effects import minimum_detectable, relative_effects
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
@@ -103,9 +103,9 @@ class EstimationResult:
         if detail:
             columns["df"] = errors.df
             columns["mde"] = minimum_detectable(errors.std_error, errors.df)
-            columns["reason"] = [
-                str(message("note.thin", code=THIN)) if t else "" for t in errors.thin
-            ]
+            why = ("no_error", NO_ERROR) if self.cells.no_error else ("thin", THIN)
+            reason = str(message(f"note.{why[0]}", code=why[1]))
+            columns["reason"] = [reason if t else "" for t in errors.thin]
         frame = pd.DataFrame(columns)
         return frame.join(self.percent(level=level)) if detail else frame
 
@@ -264,6 +264,11 @@ class EstimationResult:
     def step(self) -> Step:
         """Rung of the OECD ladder that design and method reach together."""
         return self.provenance.step
+
+    @property
+    def max_step(self) -> Step:
+        """The highest rung that the design allows: IV where a match did not balance."""
+        return self.provenance.max_step
 
     @property
     def units(self) -> AnyArray:

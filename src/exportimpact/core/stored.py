@@ -36,6 +36,7 @@ def dump(result: EstimationResult) -> str:
         "provenance": {
             **{f.name: getattr(result.provenance, f.name) for f in fields(Provenance)},
             "step": str(result.provenance.step),
+            "max_step": str(result.provenance.max_step),
             "requires": _requirement(result.provenance.requires),
         },
         "estimand": asdict(result.estimand),
@@ -49,6 +50,7 @@ def dump(result: EstimationResult) -> str:
             "counts": _arrays(cells.counts),
             "moments": {**_arrays(cells.moments), "n_firms": cells.moments.n_firms},
             "clustered": cells.clustered,
+            "no_error": cells.no_error,
         },
         "sample": {
             "firms": result.sample.firms,
@@ -190,7 +192,8 @@ def _read_rows(stored: dict[str, Any]) -> Rows:
 
 def _read_provenance(stored: dict[str, Any]) -> Provenance:
     requires = _read_requirement(stored["requires"])
-    return Provenance(**{**stored, "step": Step(stored["step"]), "requires": requires})
+    steps = {name: Step(stored[name]) for name in ("step", "max_step")}
+    return Provenance(**{**stored, **steps, "requires": requires})
 
 
 def _read_estimand(stored: dict[str, Any]) -> Estimand:
@@ -229,6 +232,7 @@ def _read_cells(stored: dict[str, Any]) -> CellSet:
         ),
         influence=None,
         clustered=stored["clustered"],
+        no_error=stored["no_error"],
     )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from exportimpact._typing import Base, Comparison, Unbalanced
 from exportimpact.data import Assignment, Panel
+from exportimpact.design.matching import Matcher
+from exportimpact.design.matching.options import described
 from exportimpact.errors import ColumnError, InputError, NotIdentifiedError, did_you_mean
 
 if TYPE_CHECKING:
@@ -102,6 +104,29 @@ def check_support(design: Design) -> None:
         )
 
 
+def check_matching(design: Design) -> None:
+    """Raise a coded error for matching that cannot mean anything."""
+    if design.matcher is None:
+        return
+    if isinstance(design.matcher, type) or not isinstance(design.matcher, Matcher):
+        raise InputError(
+            "EI-D14",
+            f"{design.matcher!r} is not a matcher, so that it is not known who is to be compared. "
+            "Pass an instance such as ei.matching.Nearest(caliper=0.2).",
+        )
+    for option in ("horizon", "lags"):
+        value = getattr(design, option)
+        wrong = isinstance(value, bool) or not isinstance(value, int) or value < 0
+        if wrong and not (option == "horizon" and value is None):
+            raise InputError(
+                "EI-D03",
+                f"{option}={value!r} must be a whole number of at least 0; it decides which "
+                "periods and firms enter.",
+                option=option,
+                value=value,
+            )
+
+
 def settings_of(design: Design) -> dict[str, Any]:
     """Return the options of a design as plain values."""
     panel, calendar = design.panel, design.panel.calendar
@@ -125,11 +150,25 @@ def settings_of(design: Design) -> dict[str, Any]:
         "first_period": int(calendar.ordinals[0]),
         "last_period": int(calendar.ordinals[-1]),
         "panel": panel.fingerprint,
+        **_matching_of(design),
         "asks": {
             "weights": panel.weight is not None,
-            "matched": False,
+            "matched": design.matcher is not None,
             "not_yet": design.comparison == "not_yet",
             "rejected": design.comparison == "rejected",
             "covariates": bool(covariates),
         },
     }
+
+
+def _matching_of(design: Design) -> dict[str, Any]:
+    """Return the options of matching; none where there is no matching, as seals before it had."""
+    if design.matcher is None:
+        return {}
+    matching = {
+        **described(design.matcher),
+        "horizon": design.horizon,
+        "lags": design.lags,
+        "thresholds": {k: v for k, v in described(design.thresholds).items() if k != "matcher"},
+    }
+    return {"matching": matching}

@@ -58,6 +58,11 @@ class FormulaColumns:
         return ("constant", *(n for n in self._given if n != "Intercept"))
 
     @property
+    def variables(self) -> frozenset[str]:
+        """Baseline columns that the formula reads."""
+        return frozenset(map(str, self.spec.required_variables))
+
+    @property
     def _given(self) -> list[str]:
         return [str(name) for name in self.spec.column_names]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from exportimpact._typing import (
     AnyArray,
@@ -23,10 +24,14 @@ from exportimpact.core.account import SampleAccount
 from exportimpact.core.cell import Cell
 from exportimpact.core.finding import Finding
 from exportimpact.core.outcome import Outcome
+from exportimpact.core.terms import Terms
 from exportimpact.data import NEVER, AlignedSupport, Assignment, Calendar, Panel
 from exportimpact.design import checks, facts
 from exportimpact.design import covariates as covariate_matrix
-from exportimpact.design.identify import Identifier
+from exportimpact.design.identify import Identifier, Unidentified
+from exportimpact.design.matching import Matcher, Matching, Thresholds
+from exportimpact.design.matching.balance import balance_table
+from exportimpact.design.matching.terms import account_of, terms_of
 from exportimpact.design.sample import Sample, draw_sample
 from exportimpact.design.seal import seal_hash
 from exportimpact.design.wide import Wide
@@ -62,11 +67,13 @@ class Design:
         Whether firms first supported after the last period count as never supported.
     min_supported : int
         Cohorts with fewer supported firms leave the design, with a reason.
+    matcher, horizon, lags, thresholds
+        As in `match`, which is the usual way to set them.
 
     Raises
     ------
     InputError, ColumnError, NotIdentifiedError
-        EI-D01 to EI-D11; each message says what to change.
+        EI-D01 to EI-D14, of matching EI-M01 to EI-M12; each message says what to change.
 
     Examples
     --------
@@ -100,13 +107,102 @@ class Design:
     assigned_at: str | None = None
     never: Literal["loosely", "strictly"] = "loosely"
     min_supported: int = 1
+    matcher: Matcher | None = None
+    horizon: int | None = None
+    lags: int = 0
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     def __post_init__(self) -> None:
         if not isinstance(self.covariates, str):
             object.__setattr__(self, "covariates", tuple(self.covariates))
         checks.check_options(self)
         checks.check_support(self)
-        self._identifier  # noqa: B018 - bad covariates are refused here, not at the first estimate
+        checks.check_matching(self)
+        # Bad covariates and matches are refused here, not at the first estimate.
+        self._identifier, self.matching  # noqa: B018
+
+    def match(
+        self,
+        matcher: Matcher,
+        *,
+        horizon: int | None = None,
+        lags: int = 0,
+        thresholds: Thresholds | None = None,
+    ) -> Design:
+        """Return the design with comparison firms matched to supported firms.
+
+        Each cohort is matched at its own base period, to firms that are unsupported then and
+        through the horizon, on the covariates of the design; a firm may serve several cohorts.
+
+        Parameters
+        ----------
+        matcher : Matcher
+            From `exportimpact.matching`.
+        horizon : int, optional
+            Time since first support, as in the tables' event_time, through which comparison firms
+            have to be unsupported; through the last period of the panel when not given.
+        lags : int
+            Outcomes up to the base period to match on beside the covariates: 1 is the base period
+            itself. The effect then rests on firms with the same past being alike instead of on
+            parallel trends; matching on levels and then differencing is biased by regression to the
+            mean where selection is on the firm's level (Ding & Li 2019, doi:10.1017/pan.2019.25).
+        thresholds : Thresholds, optional
+            Limits of balance; results of a design that misses them are not causal.
+
+        Raises
+        ------
+        InputError, ColumnError, NotIdentifiedError
+            EI-M01 to EI-M12; each message says what to change.
+        """
+        given = {f.name: getattr(self, f.name) for f in fields(Design)}
+        given |= {"matcher": matcher, "horizon": horizon, "lags": lags}
+        return Design(**given | {"thresholds": thresholds or Thresholds()})
+
+    def balance(
+        self, *, squares: bool = False, interactions: bool = False, cohort: int | None = None
+    ) -> pd.DataFrame:
+        """Return how alike supported and comparison firms are, before and after matching.
+
+        Parameters
+        ----------
+        squares, interactions : bool
+            Rows for squares of covariates that are no truth values, and for products of two.
+        cohort : int, optional
+            Only this cohort, as an ordinal.
+
+        Returns
+        -------
+        DataFrame
+            covariate, kind ("covariate", "score", "path" of the outcome before support), and with
+            the endings _before and _after: mean_supported, mean_comparison, smd, variance_ratio
+            (missing for truth values), ks. Differences are in standard deviations of all supported
+            firms before matching; _after is missing in a design that is not matched.
+        """
+        return balance_table(self, squares=squares, interactions=interactions, cohort=cohort)
+
+    def in_tie_order(self, seed: int) -> Design:
+        """Return the design with equally near firms matched in a random order instead of by id."""
+        other = object.__new__(type(self))
+        kept = {k: v for k, v in vars(self).items() if k not in {"terms", "facts", "settings"}}
+        assert self.matcher is not None
+        order = np.random.default_rng(seed)
+        vars(other).update(kept, matching=Matching.of(self, self.matcher, tie_order=order))
+        return other
+
+    def propagated(self, cell: Cell, psi: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return rows and influence of a cell, with the influence of estimated weights.
+
+        Parameters
+        ----------
+        cell : Cell
+        psi : (n_rows,)
+            Influence at fixed weights, in the order of ``cell.rows``.
+        """
+        match = None if self.matching is None else self.matching.cohorts.get(cell.cohort)
+        if match is None or not cell.matched:
+            return cell.rows, psi
+        units = match.risk.units_of(cell.supported, cell.comparison)
+        return match.propagated(psi, units, cell.weights)
 
     def seal(self, *, exploratory: bool = False) -> SealedDesign:
         """Return the design with its hash; `exploratory` marks a seal that nobody asked for."""
@@ -118,7 +214,7 @@ class Design:
 
     def cells(self, pool: Pool | None = None) -> Iterator[Cell]:
         """Yield the identified cells; `pool` "others" compares with all other firms (step IV)."""
-        for found in self._identifier.cells(pool or self.comparison):
+        for found in self._found(pool):
             if isinstance(found, Cell):
                 yield found
 
@@ -127,17 +223,39 @@ class Design:
         return self._wide
 
     def members(self, cohort: int) -> IntArray:
-        """Return the rows of the cohort's firms, increasing."""
-        return self._members[cohort]
+        """Return the rows of the cohort's firms, increasing; of a matched design those kept."""
+        match = None if self.matching is None else self.matching.cohorts.get(cohort)
+        return self.cohort_firms[cohort] if match is None else match.kept
 
     def member_weights(self, cohort: int) -> FloatArray:
         """Return the weights of the cohort's firms at its base period, as given in the panel."""
+        match = None if self.matching is None else self.matching.cohorts.get(cohort)
+        if match is not None:
+            return match.kept_weights
         return self._identifier.member_weights(cohort, self.members(cohort))
+
+    @cached_property
+    def matching(self) -> Matching | None:
+        """The match: sizes, weights, pairs, and who was left out; None without a matcher."""
+        return None if self.matcher is None else Matching.of(self, self.matcher)
+
+    @cached_property
+    def terms(self) -> Terms:
+        """Whose effect it is after matching, and how high results may climb."""
+        return terms_of(self)
 
     @cached_property
     def aligned(self) -> AlignedSupport:
         """The support in the order of the panel's firms."""
         return self.support.align(self.panel)
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Baseline columns that the covariates are made of."""
+        if not isinstance(self.covariates, str):
+            return tuple(self.covariates)
+        found = getattr(self._covariates, "variables", ())
+        return tuple(n for n in self.panel.baseline_names if n in found)
 
     @property
     def outcome_spec(self) -> Outcome:
@@ -175,12 +293,11 @@ class Design:
     @property
     def account(self) -> SampleAccount:
         """What left between the files and the design."""
-        return self._sample.account
+        return account_of(self, self._sample.account)
 
     def not_identified(self, pool: Pool | None = None) -> tuple[tuple[int, int, Message], ...]:
         """Return the cells (cohort, period) that cannot be estimated, with the reason."""
-        found = self._identifier.cells(pool or self.comparison)
-        return tuple(cell for cell in found if not isinstance(cell, Cell))
+        return tuple(cell for cell in self._found(pool) if not isinstance(cell, Cell))
 
     @cached_property
     def assumes(self) -> tuple[str, ...]:
@@ -232,9 +349,15 @@ class Design:
         )
 
     @cached_property
-    def _members(self) -> dict[int, IntArray]:
+    def cohort_firms(self) -> dict[int, IntArray]:
+        """Rows of the firms of each cohort, matched or not, increasing."""
         sample = self._sample
         return {g: np.flatnonzero(sample.inside & (sample.first == g)) for g in self.cohorts}
+
+    def _found(self, pool: Pool | None) -> Iterator[Cell | Unidentified]:
+        matching = self.matching if pool in (None, self.comparison) else None
+        matches = None if matching is None else matching.cohorts
+        return self._identifier.cells(pool or self.comparison, matches)
 
     @cached_property
     def _identifier(self) -> Identifier:

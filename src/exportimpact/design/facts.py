@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exportimpact.design.levels import clustered_high_enough
+from exportimpact.design.matching.terms import facts_of
 from exportimpact.language import Message, message
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def of(design: Design) -> tuple[Message, ...]:
     if design.assigned_at is not None and not clustered_high_enough(design):
         cluster = design.panel.cluster or "firm"
         found.append(message("fact.errors_too_small", level=design.assigned_at, cluster=cluster))
+    found += facts_of(design)
     return tuple(found)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from exportimpact._typing import Base, BoolArray, FloatArray, IntArray, Pool
 from exportimpact.core.cell import Cell
 from exportimpact.data import NEVER, AlignedSupport, Panel
+from exportimpact.design.matching.matched import CohortMatch
 from exportimpact.design.sample import Sample
 from exportimpact.design.wide import Wide
 from exportimpact.language import Message, message
@@ -29,25 +30,62 @@ class Identifier:
     anticipation: int
     base: Base
 
-    def cells(self, pool: Pool) -> Iterator[Cell | Unidentified]:
-        """Yield every cohort x period cell but the reference periods."""
+    def cells(
+        self, pool: Pool, matches: Mapping[int, CohortMatch] | None = None
+    ) -> Iterator[Cell | Unidentified]:
+        """Yield every cohort x period cell but the reference periods.
+
+        Parameters
+        ----------
+        pool : {"never", "not_yet", "rejected", "others"}
+        matches : mapping of cohort to CohortMatch, optional
+            Who stands for whom; a cohort without a match has no cells.
+        """
         for cohort in self.sample.cohorts:
-            yield from self._of_cohort(int(cohort), pool)
+            match = None if matches is None else matches.get(int(cohort))
+            if matches is None or match is not None:
+                yield from self._of_cohort(int(cohort), pool, match)
+            else:
+                yield from self._unmatched(int(cohort))
+
+    def at_risk(self, cohort: int, pool: Pool, through: int) -> BoolArray:
+        """Return the firms of the pool that stay unsupported through a period, (n_firms,)."""
+        own = self.sample.inside & (self.sample.first == cohort)
+        latest = max(through, self.last_before(cohort))
+        return np.asarray(self._pool(pool, cohort, latest) & ~own, dtype=bool)
 
     def member_weights(self, cohort: int, members: IntArray) -> FloatArray:
         """Return the weights of `members` at the cohort's base period, 1 without a weight."""
-        base = self.panel.calendar.index(self._last_before(cohort))
+        base = self.panel.calendar.index(self.last_before(cohort))
         if self.panel.weight is None or base is None:
             return np.ones(members.size)
         weight = self.panel.weight[members, base]
         return np.where(np.isfinite(weight), weight, 0.0)
 
-    def _last_before(self, cohort: int) -> int:
+    def last_before(self, cohort: int) -> int:
+        """Return the ordinal of the cohort's base period."""
         return cohort - self.panel.calendar.step * (1 + self.anticipation)
 
-    def _of_cohort(self, cohort: int, pool: Pool) -> Iterator[Cell | Unidentified]:
+    def observed_at(self, base: int) -> BoolArray:
+        """Return which firms are alive and report the outcome in a period, (n_firms,)."""
+        alive = ~(self.panel.exit_ordinal < self.panel.calendar.ordinals[base])
+        seen = np.isfinite(self.wide.outcome[:, base]) & alive & self.sample.inside
+        if self.panel.weight is not None:
+            seen &= np.isfinite(self.panel.weight[:, base])
+        return np.asarray(seen, dtype=bool)
+
+    def _unmatched(self, cohort: int) -> Iterator[Unidentified]:
+        label = self.panel.calendar.label
+        lead = self.last_before(cohort)
+        for ordinal in self.panel.calendar.ordinals:
+            if int(ordinal) != lead:
+                yield cohort, int(ordinal), message("cell.not_matched", cohort=label(cohort))
+
+    def _of_cohort(
+        self, cohort: int, pool: Pool, match: CohortMatch | None
+    ) -> Iterator[Cell | Unidentified]:
         calendar = self.panel.calendar
-        lead = self._last_before(cohort)
+        lead = self.last_before(cohort)
         own = self.sample.inside & (self.sample.first == cohort)
         for t, ordinal in enumerate(calendar.ordinals):
             period = int(ordinal)
@@ -61,7 +99,26 @@ class Identifier:
                 yield cohort, period, message("cell.no_base", base=label)
                 continue
             comparison = self._pool(pool, cohort, max(period, base)) & ~own
-            yield self._cell(cohort, period, base, (t, b), own, comparison)
+            cell = self._cell(cohort, period, base, (t, b), own, comparison)
+            yield cell if match is None or not isinstance(cell, Cell) else self._within(cell, match)
+
+    def _within(self, cell: Cell, match: CohortMatch) -> Cell | Unidentified:
+        """Return the cell among matched firms, or that none of them are observed together."""
+        seen = np.zeros((2, self.panel.n_firms), dtype=bool)
+        seen[0, cell.supported] = seen[1, cell.comparison] = True
+        found = match.among(seen[0], seen[1])
+        if found is None:
+            label = self.panel.calendar.label
+            reason = message("cell.no_match", base=label(cell.base), period=label(cell.period))
+            return cell.cohort, cell.period, reason
+        supported, comparison, weights = found
+        return replace(
+            cell,
+            supported=supported,
+            comparison=comparison,
+            weights=weights / weights.mean(),
+            matched=True,
+        )
 
     def _cell(
         self,
@@ -102,10 +159,7 @@ class Identifier:
 
     def _observed(self, t: int, b: int) -> BoolArray:
         """Observed at both ends, alive and with covariates at the base period."""
-        alive = ~(self.panel.exit_ordinal < self.panel.calendar.ordinals[b])
-        seen = np.isfinite(self.wide.outcome[:, t]) & np.isfinite(self.wide.outcome[:, b]) & alive
-        if self.panel.weight is not None:
-            seen &= np.isfinite(self.panel.weight[:, b])
+        seen = self.observed_at(b) & np.isfinite(self.wide.outcome[:, t])
         if self.wide.builder is not None:
             seen &= self.wide.known(b)
         return np.asarray(seen, dtype=bool)

@@ -48,6 +48,7 @@ def seal_hash(design: Design) -> str:
         _add_column(digest, f"baseline:{name}", column.values, before)
     if panel.weight is not None:
         _add_column(digest, "weight", panel.weight, before)
+    _add_match(digest, design)
     return digest.hexdigest()
 
 
@@ -74,6 +75,16 @@ def _add_pools(digest: Any, design: Design) -> None:
     rejected = aligned.rejected if design.comparison == "rejected" else None
     for ordinal, firms in sorted((rejected or {}).items()):
         digest.update(f"\x1d{ordinal}\x1d".encode() + firms.astype("<i8").tobytes())
+
+
+def _add_match(digest: Any, design: Design) -> None:
+    """Add the weights that matching gave, so that a design cannot be matched again unnoticed."""
+    cohorts = {} if design.matching is None else design.matching.cohorts
+    for cohort, match in sorted(cohorts.items()):
+        digest.update(f"\x1dmatch:{cohort}\x1d".encode())
+        digest.update(match.risk.rows.astype("<i8").tobytes())
+        # Twelve significant digits, as in the settings: the rest depends on the machine.
+        digest.update(",".join(f"{w:.12g}" for w in match.weights).encode())
 
 
 def _before_support(design: Design) -> BoolArray:

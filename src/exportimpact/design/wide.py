@@ -46,10 +46,22 @@ class Wide:
         out: FloatArray = self._at(cell.base_index)[cell.rows]
         return out
 
+    def past(self, cell: Cell, lags: int) -> FloatArray:
+        """Return the outcome at the base period and before, latest first, (n_rows, lags)."""
+        columns = cell.base_index - np.arange(lags)
+        out: FloatArray = self.outcome[np.ix_(cell.rows, columns)]
+        return out
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns of `covariates`."""
         return ("constant",) if self.builder is None else self.builder.names
+
+    def matrix(self, base_index: int) -> FloatArray:
+        """Return a constant and the covariates of all firms at a base period, (n_firms, 1 + k)."""
+        if self.builder is None:
+            return np.ones((self.outcome.shape[0], 1))
+        return self._at(base_index)
 
     def known(self, base_index: int) -> BoolArray:
         """Return which firms have every covariate at a base period, (n_firms,)."""

@@ -118,3 +118,15 @@ def dependent_columns(X: FloatArray, tolerance: float = 1e-9) -> BoolArray:
         else:
             basis = np.column_stack([basis, rest / length])
     return dependent
+
+
+def separating_column(X: FloatArray, d: FloatArray) -> int:
+    """Return the column of X, (n, k), whose values overlap least between the two sides of d.
+
+    The first column is taken to be the constant.
+    """
+    overlap = []
+    for x in X.T[1:]:
+        low, high = max(x[d == 1].min(), x[d == 0].min()), min(x[d == 1].max(), x[d == 0].max())
+        overlap.append(float(((x >= low) & (x <= high)).mean()) if low <= high else -1.0)
+    return 1 + int(np.argmin(overlap))

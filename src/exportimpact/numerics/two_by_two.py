@@ -75,6 +75,25 @@ def doubly_robust(
     return float(mean1 - mean0), psi
 
 
+def augmented(
+    dy: FloatArray, d: FloatArray, w: FloatArray, X: FloatArray, fit: LeastSquares
+) -> tuple[float, FloatArray]:
+    """Return the weighted difference in residuals of a fit to comparison firms with equal weights.
+
+    The influence takes the weights as given; the fit's own part is in it.
+    """
+    residual = dy - X @ fit.coefficients
+    w1, w0 = w * d, w * (1 - d)
+    mean1, mean0 = w1 @ residual / w1.sum(), w0 @ residual / w0.sum()
+    by_fit = w1 @ X / w1.sum() - w0 @ X / w0.sum()
+    psi = (
+        w1 * (residual - mean1) / w1.sum()
+        - w0 * (residual - mean0) / w0.sum()
+        - (1 - d) * residual * (X @ (fit.bread @ by_fit))
+    )
+    return float(mean1 - mean0), psi
+
+
 def _odds_weights(d: FloatArray, w: FloatArray, p: FloatArray) -> FloatArray:
     kept = (1 - d) * (p < MAX_PROPENSITY)
     return w * kept * p / (1 - p)

@@ -34,6 +34,7 @@ from exportimpact.numerics.regression import (
     dependent_columns,
     least_squares,
     logit,
+    separating_column,
 )
 
 _NEEDS: dict[Adjust, Requirement] = {
@@ -189,19 +190,10 @@ class _Models:
             return None
         score = logit(X, d, cell.weights)
         if not score.converged:
-            return message("cell.separated", covariate=_separating(X, d, names))
+            return message("cell.separated", covariate=names[separating_column(X, d)])
         kept = score.probability[d == 0] < two_by_two.MAX_PROPENSITY
         if not kept.any():
             return message("cell.no_overlap")
         self.trimmed = max(self.trimmed, int((~kept).sum()))
         self._score = score
         return None
-
-
-def _separating(X: FloatArray, d: FloatArray, names: list[str]) -> str:
-    """Return the covariate whose values overlap least between the two sides."""
-    overlap = []
-    for x in X.T[1:]:
-        low, high = max(x[d == 1].min(), x[d == 0].min()), min(x[d == 1].max(), x[d == 0].max())
-        overlap.append(float(((x >= low) & (x <= high)).mean()) if low <= high else -1.0)
-    return names[1 + int(np.argmin(overlap))]
