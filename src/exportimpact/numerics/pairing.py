@@ -84,6 +84,7 @@ def nearest_with_replacement(
     ratio: int,
     ties: Literal["average", "first"],
     tolerance: float = RELATIVE,
+    squared_tolerance: float = 0.0,
 ) -> Pairs:
     """Pair each treated unit with its `ratio` nearest comparison units, which may be used again.
 
@@ -96,6 +97,8 @@ def nearest_with_replacement(
         or exactly `ratio` of them, the lowest index first among the farthest.
     tolerance : float
         Distances are equal when they differ by no more than this share of the smaller one.
+    squared_tolerance : float
+        They are also equal when their squares differ by no more than this; R's Matching has 1e-5.
 
     Notes
     -----
@@ -105,7 +108,8 @@ def nearest_with_replacement(
     if not (len(problem.treated) and len(problem.comparison)):
         return nobody()
     stock = stock_of(problem)
-    searcher, slack = searcher_of(problem, stock), replace(problem.slack, relative=tolerance)
+    searcher = searcher_of(problem, stock)
+    slack = replace(problem.slack, relative=tolerance, squared=squared_tolerance)
     parts: list[tuple[IntArray, IntArray, IntArray]] = []
     n1 = len(problem.treated)
     for start in range(0, n1, _AT_ONCE):

@@ -34,14 +34,18 @@ class Slack:
         As a share of the smaller distance.
     absolute : float
         The rounding of the coordinates.
+    squared : float
+        How far the square of a distance may exceed the square of the other.
     """
 
     relative: float
     absolute: float
+    squared: float = 0.0
 
     def at(self, distance: FloatArray) -> FloatArray:
         """Return the largest distances that are equal to `distance`."""
-        return distance + self.relative * distance + self.absolute
+        base = np.sqrt(distance**2 + self.squared) if self.squared else distance
+        return base + self.relative * base + self.absolute
 
 
 def _slack(*values: FloatArray, relative: float = RELATIVE) -> Slack:
