@@ -117,7 +117,7 @@ def _solve(graph: _Graph, ratio: int) -> tuple[IntArray, FloatArray]:
     columns, column = np.unique(graph.unit, return_inverse=True)
     # The solver takes zero for no edge; a constant on all edges changes no choice.
     shift = float(graph.distance.max()) or 1.0
-    alone = (n1 * ratio + 1) * 2 * shift * np.arange(ratio, 0, -1)
+    alone: FloatArray = (n1 * ratio + 1) * 2 * shift * np.arange(ratio, 0.0, -1.0)
     treated = np.arange(n1)
     rows, cols, costs = [], [], []
     for r in range(ratio):
