@@ -125,7 +125,9 @@ def _solve(graph: _Graph, ratio: int) -> tuple[IntArray, FloatArray]:
         cols += [column, columns.size + treated + r * n1]
         costs += [graph.distance + shift, np.full(n1, alone[r] + shift)]
     shape = (n1 * ratio, columns.size + n1 * ratio)
-    entries = (np.concatenate(costs), (np.concatenate(rows), np.concatenate(cols)))
+    # SciPy before 1.12 takes no other indices than 32-bit ones.
+    at = tuple(np.concatenate(part).astype(np.int32) for part in (rows, cols))
+    entries = (np.concatenate(costs), at)
     matrix = scipy.sparse.csr_array(entries, shape=shape)
     row, chosen = scipy.sparse.csgraph.min_weight_full_bipartite_matching(matrix)
     row, chosen = row[chosen < columns.size], chosen[chosen < columns.size]
