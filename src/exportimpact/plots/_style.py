@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette, told apart in all common forms of colour blindness; markers differ as well.
 INK, MUTED, RULE = "#1f2a37", "#5b6573", "#dfe3e8"
 CAUSAL, DESCRIPTIVE, KNOWN = "#0072b2", "#7a7a7a", "#d55e00"
+COMPARISON = "#b26a00"
 WIDTH = 4.8
 """Inches: at this width, text of 9 points stays readable on a phone."""
 TEXT, SMALL = 10.0, 9.0
