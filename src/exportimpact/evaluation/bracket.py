@@ -30,10 +30,13 @@ COLUMNS = (
     "std_error",
     "ci_low",
     "ci_high",
+    "p_value",
     "percent",
     "percent_low",
     "percent_high",
     "percent_unit",
+    "n_supported",
+    "n_comparison",
     "sentence",
 )
 _TRENDS = frozenset({"parallel_trends", "parallel_trends_given_x"})

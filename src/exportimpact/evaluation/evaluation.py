@@ -124,8 +124,9 @@ class Evaluation:
         -------
         DataFrame
             outcome, assumption ("parallel_trends", then "unconfoundedness" given the past), step,
-            estimator, method, variant, estimate, std_error, ci_low, ci_high, percent, percent_low,
-            percent_high, percent_unit, sentence; two rows for each such outcome.
+            estimator, method, variant, estimate, std_error, ci_low, ci_high, p_value, percent,
+            percent_low, percent_high, percent_unit, n_supported, n_comparison, sentence; two rows
+            for each such outcome.
         """
         return bracket.table(self.rungs)
 

@@ -69,6 +69,11 @@ class Rung:
         return bool(_match_of(self.result))
 
     @property
+    def matcher(self) -> str:
+        """How its firms were matched, in words; empty without a match."""
+        return _matched_by(_match_of(self.result)) if self.matched else ""
+
+    @property
     def lags(self) -> int:
         """Past outcomes that the firms of its match share."""
         return int(_match_of(self.result).get("lags", 0))
@@ -186,6 +191,10 @@ def _variants(results: Sequence[EstimationResult]) -> list[tuple[str, str]]:
         others = [found for r in same if (found := _match_of(r))]
         differing |= _differing(match, others)
         differing.pop("matcher", None)
+        if len(differing) > 1:
+            differing.pop("thresholds", None)  # limits are no part of how firms were matched
+        if match.get("lags"):
+            differing["lags"] = match["lags"]  # another assumption, which has to be seen
         by = _matched_by(match) if match else ""
         words = [by, *(_option_words(name, value) for name, value in differing.items())]
         keys = [match.get("matcher", ""), *(f"{k}_{_plain(v)}" for k, v in differing.items())]

@@ -96,12 +96,19 @@ def _exact(values: Sequence[float], places: int) -> bool:
     return all(abs(round(v, places) - v) <= 1e-9 * reach for v in values)
 
 
-def key(ax: Axes, handles: list[Any], *, below: float = 0.16) -> None:
-    """Put the key so far below the axes (in heights of them) that it hides nothing."""
+def key(ax: Axes, handles: list[Any], *, below: float = 0.16, inches: float | None = None) -> None:
+    """Put the key so far below the axes (in heights of them, or inches) that it hides nothing."""
+    from matplotlib.transforms import ScaledTranslation
+
+    placed: dict[str, Any] = {"bbox_to_anchor": (-0.02, -below)}
+    if inches is not None:
+        figure: Any = ax.figure
+        down = ScaledTranslation(0, -inches, figure.dpi_scale_trans)
+        placed = {"bbox_to_anchor": (-0.02, 0), "bbox_transform": ax.transAxes + down}
     ax.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(-0.02, -below),
+        **placed,
         borderaxespad=0,
         frameon=False,
         fontsize=SMALL,

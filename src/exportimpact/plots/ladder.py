@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LABEL_WIDTH = 58
+_SHOWN_WIDTH = 66
 
 
 def ladder(evaluation: Evaluation, *, outcome: str | None = None, ax: Axes | None = None) -> Axes:
@@ -94,7 +95,7 @@ def _rung(axes: Axes, at: float, row: pd.Series, factor: float) -> None:
     if "known" in row and pd.notna(row["known"]):
         axes.plot([factor * float(row["known"])], [at], "x", ms=6, mew=1.7, color=house.KNOWN)
     label = str(message("plot.step", step=str(row["step"]), method=_method(row)))
-    shown = "  ·  ".join(filter(None, (str(row["shown"]), str(row["variant"]))))
+    shown = " · ".join(filter(None, (str(row["shown"]), str(row["variant"]))))
     options: dict[str, Any] = {
         "xycoords": ("axes fraction", "data"),
         "textcoords": "offset points",
@@ -111,7 +112,7 @@ def _rung(axes: Axes, at: float, row: pd.Series, factor: float) -> None:
         **house.words(house.SMALL + 0.5),
     )
     axes.annotate(
-        shown,
+        textwrap.shorten(shown, _SHOWN_WIDTH, placeholder=" …"),
         (0, at),
         xytext=(0, 8.5),
         **options,
@@ -120,7 +121,9 @@ def _rung(axes: Axes, at: float, row: pd.Series, factor: float) -> None:
 
 
 def _method(row: pd.Series) -> str:
-    method, mark = str(row["method"]), str(message("plot.not_causal"))
+    missed = bool(row.get("limits_missed"))
+    mark = str(message("plot.limits_missed" if missed else "plot.not_causal"))
+    method = str(row["method"])
     return method if row["causal"] or mark in method else f"{method} ({mark})"
 
 

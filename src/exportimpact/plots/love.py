@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 24
 _LIMIT = 0.10
+_BELOW = 0.5
 
 
 def love(balance: pd.DataFrame, *, threshold: float = _LIMIT, ax: Axes | None = None) -> Axes:
@@ -65,7 +66,7 @@ def draw_love(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     axes.set_yticks(at, [_short(str(name)) for name in rows["covariate"]])
     for label in axes.get_yticklabels():
         label.set(color=house.INK, parse_math=False)
-    _labels(axes, limit, matched, height=0.21 * max(n, 5))
+    _labels(axes, limit, matched)
     return axes
 
 
@@ -76,7 +77,7 @@ def _points(axes: Axes, value: FloatArray, at: FloatArray, edge: float, **look: 
     axes.plot(np.full(int(endless.sum()), edge), at[endless], ">", ms=5.5, **look)
 
 
-def _labels(axes: Axes, limit: float, matched: bool, *, height: float) -> None:
+def _labels(axes: Axes, limit: float, matched: bool) -> None:
     house.headings(
         axes,
         str(message("plot.love")),
@@ -87,7 +88,7 @@ def _labels(axes: Axes, limit: float, matched: bool, *, height: float) -> None:
     if matched:
         handles.append(_dot(house.CAUSAL, house.CAUSAL, "plot.after"))
     handles.append(_line(str(message("plot.limit", limit=limit))))
-    house.key(axes, handles, below=0.52 / height)
+    house.key(axes, handles, inches=_BELOW)
 
 
 def _dot(color: str, face: str, id: str) -> Any:

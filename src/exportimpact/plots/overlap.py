@@ -81,7 +81,7 @@ def _labels(axes: Axes, score: str) -> None:
             ha="right",
             **house.words(house.SMALL),
         )
-    house.key(axes, [_patch("plot.before"), _step("plot.after")], below=0.2)
+    house.key(axes, [_patch("plot.before"), _step("plot.after")], inches=0.5)
 
 
 def _patch(id: str) -> Any:

@@ -57,7 +57,7 @@ def draw_paths(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     outcome = str(table["outcome"].iloc[0])
     house.headings(axes, str(message("plot.paths", outcome=outcome)), str(message("plot.mean")))
     axes.set_xlabel(str(message("plot.before_support")), **house.words(house.SMALL))
-    house.key(axes, _key(), below=0.2)
+    house.key(axes, _key(), inches=0.5)
     return axes
 
 

@@ -136,6 +136,35 @@ id = "benchmark"
 id = "group_time"
 adjust = "doubly_robust"
 
+[[matching]]                 # firms of the same stage, with about the same propensity of support
+matcher = "nearest"
+caliper = 0.2
+exact = ["stage"]
+replace = true               # so that nearly every supported firm finds one
+
+[[matching]]                 # firms with the same past: another assumption than parallel trends
+name = "same_past"
+matcher = "entropy_balancing"
+lags = 2
+
+[[estimators]]
+id = "matched_difference"    # step V-a: levels
+matching = "matched"
+change = false
+
+[[estimators]]
+id = "matched_difference"    # step V-b: change since the base period
+matching = "matched"
+
+[[estimators]]
+id = "group_time"
+adjust = "doubly_robust"
+matching = "matched"
+
+[[estimators]]
+id = "weighting"
+matching = "same_past"
+
 [[objectives]]
 outcome = "exports"
 direction = "increase"
