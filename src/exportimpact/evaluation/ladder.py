@@ -158,6 +158,14 @@ def table(rungs: Sequence[Rung], known: Known | None) -> pd.DataFrame:
     return pd.DataFrame([rung.record(known) for rung in rungs])
 
 
+def method_text(row: Mapping[Any, Any]) -> str:
+    """Return what a row of the ladder is called, with a mark where it is not causal."""
+    missed = bool(row.get("limits_missed"))
+    mark = str(message("plot.limits_missed" if missed else "plot.not_causal"))
+    method = str(row["method"])
+    return method if row.get("causal", True) or mark in method else f"{method} ({mark})"
+
+
 def percent_note(row: Mapping[str, Any]) -> str:
     """Return why a row has no effect in percent, or no interval; empty when it has both."""
     if not pd.notna(row["percent"]):

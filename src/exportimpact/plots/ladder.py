@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from exportimpact.evaluation import Evaluation
+from exportimpact.evaluation.ladder import method_text
 from exportimpact.evaluation.quantities import best_text, own_factor, own_unit
 from exportimpact.language import message
 from exportimpact.plots import _style as house
@@ -94,7 +95,7 @@ def _rung(axes: Axes, at: float, row: pd.Series, factor: float) -> None:
     )
     if "known" in row and pd.notna(row["known"]):
         axes.plot([factor * float(row["known"])], [at], "x", ms=6, mew=1.7, color=house.KNOWN)
-    label = str(message("plot.step", step=str(row["step"]), method=_method(row)))
+    label = str(message("plot.step", step=str(row["step"]), method=method_text(row.to_dict())))
     shown = " · ".join(filter(None, (str(row["shown"]), str(row["variant"]))))
     options: dict[str, Any] = {
         "xycoords": ("axes fraction", "data"),
@@ -118,13 +119,6 @@ def _rung(axes: Axes, at: float, row: pd.Series, factor: float) -> None:
         **options,
         **house.words(house.SMALL, house.MUTED),
     )
-
-
-def _method(row: pd.Series) -> str:
-    missed = bool(row.get("limits_missed"))
-    mark = str(message("plot.limits_missed" if missed else "plot.not_causal"))
-    method = str(row["method"])
-    return method if row["causal"] or mark in method else f"{method} ({mark})"
 
 
 def _known_key() -> Any:

@@ -72,7 +72,7 @@ def _part(
     note = design.rungs[0].missed
     return MatchedPart(
         title=_title(design),
-        options=listed({k: v for k, v in design.options.items() if k not in _UNSAID and v}),
+        options=listed(_options(design)),
         used_by="; ".join(_used_by(rung) for rung in design.rungs),
         missed="" if note is None else str(note),
         like="" if twin is None else str(message("report.match_like", outcome=twin.outcome)),
@@ -84,6 +84,12 @@ def _part(
             if twin is not None or kind in DRAWINGS
         ),
     )
+
+
+def _options(design: MatchedDesign) -> dict[str, Any]:
+    covariates = design.rungs[0].result.provenance.settings.get("covariates")
+    given = {"covariates": covariates, **design.options}
+    return {name: value for name, value in given.items() if name not in _UNSAID and value}
 
 
 def _title(design: MatchedDesign) -> str:

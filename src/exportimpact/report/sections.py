@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from exportimpact.evaluation import Evaluation, Rung
+from exportimpact.evaluation.ladder import method_text
 from exportimpact.evaluation.quantities import (
     EffectText,
     decimals,
@@ -138,12 +139,7 @@ def _end(assumption: str) -> str:
 
 
 def _method(row: Mapping[str, Any]) -> str:
-    missed = bool(row.get("limits_missed"))
-    mark = str(message("plot.limits_missed" if missed else "plot.not_causal"))
-    method = str(row["method"])
-    if not row.get("causal", True) and mark not in method:
-        method = f"{method} ({mark})"
-    return f"{method}, {row['variant']}" if row["variant"] else method
+    return ", ".join(filter(None, (method_text(row), str(row["variant"]))))
 
 
 def _effects(section: Section, head: Rung, name: str, caption: str, leading: list[str]) -> Grid:
