@@ -181,7 +181,7 @@ def test_love_draws_the_balance_of_a_design_and_its_limit(matched):
     assert sorted(before.get_xdata()) == pytest.approx(sorted(rows["smd_before"].abs()))
     assert sorted(after.get_xdata()) == pytest.approx(sorted(rows["smd_after"].abs()))
     assert 0.10 in limits(axes)
-    exhibit = next(e for e in matched.terms.exhibits if e.kind == "love")
+    exhibit = next(e for e in matched.exhibits if e.kind == "love")
     assert [t.get_text() for t in draw(exhibit).get_yticklabels()] == [
         t.get_text() for t in axes.get_yticklabels()
     ]

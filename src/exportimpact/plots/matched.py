@@ -20,7 +20,7 @@ def exhibit_of(design: Design, kind: str) -> pd.DataFrame:
     InputError
         EI-R07 when the design has none of this kind.
     """
-    for exhibit in design.terms.exhibits:
+    for exhibit in design.exhibits:
         if exhibit.kind == kind:
             return exhibit.table
     if design.matching is None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportimpact._typing import FloatArray
 from exportimpact.core.exhibit import Exhibit
-from exportimpact.design.matching.balance import PATH, balance_table, left_out
+from exportimpact.design.matching.balance import PATH, left_out
 from exportimpact.design.matching.matched import CohortMatch
 from exportimpact.design.matching.propensity import fitted
 from exportimpact.design.matching.riskset import time_name, time_of
@@ -34,9 +34,10 @@ _BINS = 24
 
 
 def exhibits(design: Design) -> tuple[Exhibit, ...]:
-    """Return the exhibits of a matched design, those that have rows, in the order of `KINDS`."""
-    assert design.matching is not None
-    table = balance_table(design)
+    """Return the exhibits that have rows, in the order of `KINDS`; none without a match."""
+    if design.matching is None:
+        return ()
+    table = design.balance()
     reasons = [(str(why), rows.size) for why, rows in design.matching.left]
     left = (
         ("match_left", pd.DataFrame(reasons, columns=["reason", "firms"])),
