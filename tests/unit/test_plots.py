@@ -222,6 +222,15 @@ def test_paths_end_before_support(matched):
     assert len(axes.get_lines()) == 4
 
 
+def test_a_design_without_covariates_has_no_love_plot(unmatched):
+    design = ei.Design(unmatched.panel, unmatched.support, outcome="ln_exports")
+    with pytest.raises(ei.ExportImpactError) as caught:
+        love(design.balance())
+    assert caught.value.code == "EI-R07"
+    matched = design.match(ei.matching.Exact(on=["employees"]))
+    assert "love" not in [exhibit.kind for exhibit in matched.exhibits]
+
+
 @pytest.mark.parametrize("figure", [overlap, paths])
 def test_what_a_design_cannot_show_is_said(unmatched, figure):
     with pytest.raises(ei.ExportImpactError) as caught:

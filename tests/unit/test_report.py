@@ -199,7 +199,7 @@ def test_two_assumptions_make_a_bracket(matched, matched_files):
     assert table["estimator"].tolist()[:2] == ["group_time", "weighting"]
     text = matched_files["report.html"].decode("utf-8")
     assert "Two assumptions that do not contain one another" in text
-    assert "https://doi.org/10.1017/pan.2019.25" in text
+    assert 'href="https://doi.org/10.1017/pan.2019.25"' in text
     assert "tables/brackets.csv" in matched_files
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from exportimpact._typing import FloatArray
+from exportimpact.errors import InputError
 from exportimpact.language import message
 from exportimpact.plots import _style as house
 
@@ -38,8 +39,20 @@ def love(balance: pd.DataFrame, *, threshold: float = _LIMIT, ax: Axes | None = 
     Returns
     -------
     matplotlib Axes
+
+    Raises
+    ------
+    InputError
+        EI-R07 for a design without covariates.
     """
     shown = balance[balance["kind"] != "path"]
+    if not len(shown):
+        raise InputError(
+            "EI-R07",
+            "There is nothing to draw as 'love': the design has no covariates, so that it is not "
+            "known in what firms should be alike. Pass Design(..., covariates=[...]).",
+            kind="love",
+        )
     if "threshold" not in shown:
         shown = shown.assign(threshold=threshold)
     return draw_love(shown, ax=ax)
@@ -52,7 +65,7 @@ def draw_love(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     n = len(rows)
     axes = house.new_axes(ax, 2.1 + 0.21 * max(n, 5))
     before, after = (rows[f"smd_{when}"].abs().to_numpy(float) for when in ("before", "after"))
-    limit = float(rows["threshold"].iloc[0]) if n else _LIMIT
+    limit = float(rows["threshold"].iloc[0])
     edge = 1.12 * max([limit, *before[np.isfinite(before)], *after[np.isfinite(after)]])
     matched = bool(np.isfinite(after).any())
     at = -np.arange(n, dtype=float)

@@ -47,13 +47,13 @@ def exhibits(design: Design) -> tuple[Exhibit, ...]:
         Exhibit("match_sizes", "match_sizes", design.matching.sizes()),
         *(Exhibit(kind, kind, made) for kind, made in left if len(made)),
         Exhibit("balance", "balance", table, notes=(message("match.denominator"),)),
-        Exhibit("love", "love", _love(design, table)),
     ]
-    found += [
-        Exhibit(kind, kind, made)
-        for kind, made in (("overlap", _overlap(design)), ("paths", _paths(design, table)))
-        if len(made)
-    ]
+    drawn = {
+        "love": _love(design, table),
+        "overlap": _overlap(design),
+        "paths": _paths(design, table),
+    }
+    found += [Exhibit(kind, kind, made) for kind, made in drawn.items() if len(made)]
     return tuple(found)
 
 
