@@ -179,6 +179,7 @@ def test_what_misses_the_limits_is_said_beside_its_estimates(matched, matched_fi
     text = matched_files["report.html"].decode("utf-8")
     assert "Matched difference (limits missed, not causal), nearest firms" in text
     assert "Limits missed (nearest firms)" in text
+    assert "Match (nearest firms): Matching missed its limits" in text
     assert "limits missed, not causal" in matched_files["figures/ladder_ln_exports.svg"].decode()
     alone = evaluate(
         matched.rungs[1].result.design, [matched.rungs[1].result], (), plan=Plan(title="Capped")

@@ -15,10 +15,14 @@ from exportimpact.design.matching.exhibits import KINDS
 from exportimpact.evaluation import Evaluation, Rung
 from exportimpact.evaluation.known import known_rows
 from exportimpact.evaluation.quantities import own_unit
+from exportimpact.language import Message, message
 
 _DRAWING_ONLY = ["factor", "periods", "step", "reference"]
 _NOT_OPTIONS = frozenset({"asks", "panel", "outcome"})
 _LONGEST_NAME = 60
+_ON_MATCHES = frozenset(
+    {"fact.capped", "fact.kept", "fact.overlap", "fact.horizon", "fact.lags", "fact.tied"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,12 +208,19 @@ def _notes(evaluation: Evaluation) -> pd.DataFrame:
     about: dict[str, list[str]] = {}
     for rung in evaluation.rungs:
         for note in rung.result.notes:
-            outcomes = about.setdefault(str(note), [])
+            outcomes = about.setdefault(_said(note, rung), [])
             if rung.outcome not in outcomes:
                 outcomes.append(rung.outcome)
     everywhere = len(evaluation.outcomes)
     rows = [("all" if len(of) == everywhere else ", ".join(of), note) for note, of in about.items()]
     return pd.DataFrame(rows, columns=["outcomes", "note"])
+
+
+def _said(note: Message, rung: Rung) -> str:
+    """Return a note; one on a match names it, since other rungs have another match or none."""
+    if rung.matched and note.id in _ON_MATCHES:
+        return str(message("report.match_note", matcher=rung.matcher, note=note))
+    return str(note)
 
 
 def _not_reported(evaluation: Evaluation) -> pd.DataFrame:
