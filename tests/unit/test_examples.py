@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -15,6 +16,11 @@ SAYS = {
     "01_grants.py": ["sealed", "CONCERN", "Open grants_report/report.html"],
     "03_own_estimator.py": ["conforms"],
     "04_wrap_pyfixest.py": [],  # another package's: it only has to declare itself rightly here
+    "05_matched_vouchers.py": [
+        "Limits missed: none",
+        "nearest firms",
+        "matched_report/report.html",
+    ],
 }
 
 
@@ -22,6 +28,17 @@ def test_every_example_is_run():
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
     assert scripts == set(SAYS)
     assert [path.parent.name for path in EXAMPLES.glob("*/study.toml")] == ["02_vouchers"]
+
+
+def test_the_code_of_the_matching_how_to_runs(tmp_path, monkeypatch):
+    page = EXAMPLES.parent / "docs" / "how-to" / "choose-a-matcher.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), names)
+    assert names["better"].terms.missed == ()
+    assert names["design"].balance()["smd_after"].isna().all()
 
 
 @pytest.mark.parametrize("name", sorted(SAYS))
@@ -38,5 +55,6 @@ def test_the_voucher_study(tmp_path, plain_report):
     runpy.run_path(str(folder / "write_data.py"))
     run = ei.run_study(folder / "study.toml", tmp_path / "report")
     assert run.evaluation.primary == "exporting"
-    assert set(run.evaluation.ladder()["step"]) == {"IV", "V-b"}
+    assert set(run.evaluation.ladder("exports")["step"]) == {"IV", "V-a", "V-b"}
+    assert not run.evaluation.brackets().empty
     assert list(run.evaluation.objectives()["target"]) == [1.0]

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import sys
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 
 import exportimpact as ei
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.evaluation import evaluate
-from exportimpact.plots import DRAWINGS, draw, event_study, figure_svg, ladder, ladder_table
+from exportimpact.plots import (
+    DRAWINGS,
+    draw,
+    event_study,
+    figure_svg,
+    ladder,
+    ladder_table,
+    love,
+    overlap,
+    paths,
+)
 
 HANGUL = "수출액 <b>$x_1$</b>"
 
@@ -82,7 +94,32 @@ def test_ladder_marks_step_four_as_not_causal(evaluation):
 
 @pytest.mark.parametrize("kind", sorted(DRAWINGS))
 def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
-    tables = {"event_study": evaluation.event_study(), "ladder": ladder_table(evaluation)}
+    tables = {
+        "event_study": evaluation.event_study(),
+        "ladder": ladder_table(evaluation),
+        "love": balance_of(3).assign(threshold=0.1),
+        "overlap": pd.DataFrame(
+            {
+                "score": HANGUL,
+                "low": [0.0, 0.5],
+                "high": [0.5, 1.0],
+                "supported_before": [0.2, 0.8],
+                "supported_after": [0.3, 0.7],
+                "comparison_before": [0.9, 0.1],
+                "comparison_after": [0.3, 0.7],
+            }
+        ),
+        "paths": pd.DataFrame(
+            {
+                "outcome": HANGUL,
+                "event_time": [-2, -1],
+                "mean_supported_before": [2.0, 3.0],
+                "mean_comparison_before": [1.0, 1.0],
+                "mean_supported_after": [2.0, 2.5],
+                "mean_comparison_after": [2.0, 2.4],
+            }
+        ),
+    }
     told = {"name": "f-1", "title": "A & B", "description": "C < D"}
     before = dict(mpl.rcParams)
     first = figure_svg(kind, tables[kind], **told)
@@ -104,6 +141,109 @@ def test_an_exhibit_is_drawn_by_its_kind(evaluation):
         draw(Exhibit("path", "event_studie", pd.DataFrame()))
     assert caught.value.code == "EI-R06"
     assert "event_study" in str(caught.value)
+
+
+def balance_of(count, name=HANGUL):
+    """A table as `Design.balance` returns it, of covariates whose names end in a number."""
+    gaps = np.linspace(-0.5, 0.9, count)
+    names = [f"{name} {k}" for k in range(count)]
+    return pd.DataFrame(
+        {"covariate": names, "kind": "covariate", "smd_before": gaps, "smd_after": gaps / 20}
+    )
+
+
+@pytest.fixture(scope="module")
+def unmatched():
+    bench = ei.synthetic.scenario("selection_on_level").draw(n_firms=400, n_periods=8, seed=1)
+    panel = ei.Panel.from_frame(
+        bench.frame,
+        unit="firm_id",
+        period="year",
+        outcomes=[ei.Outcome("ln_exports", scale="logged")],
+        baseline=["employees"],
+    )
+    return ei.Design(panel, bench.support, outcome="ln_exports", covariates=["employees"])
+
+
+@pytest.fixture(scope="module")
+def matched(unmatched):
+    return unmatched.match(ei.matching.Nearest(caliper=0.2))
+
+
+def limits(axes):
+    return [line.get_xdata()[0] for line in drawn(axes, "None")]
+
+
+def test_love_draws_the_balance_of_a_design_and_its_limit(matched):
+    axes = love(matched.balance())
+    rows = matched.balance().query("kind != 'path'")
+    before, after = drawn(axes, "o")
+    assert sorted(before.get_xdata()) == pytest.approx(sorted(rows["smd_before"].abs()))
+    assert sorted(after.get_xdata()) == pytest.approx(sorted(rows["smd_after"].abs()))
+    assert 0.10 in limits(axes)
+    exhibit = next(e for e in matched.exhibits if e.kind == "love")
+    assert [t.get_text() for t in draw(exhibit).get_yticklabels()] == [
+        t.get_text() for t in axes.get_yticklabels()
+    ]
+
+
+def test_love_of_an_unmatched_design_has_one_point_each(unmatched):
+    axes = love(unmatched.balance(), threshold=0.25)
+    assert [len(line.get_xdata()) for line in drawn(axes, "o")] == [1, 0]
+    assert "not matched" in " ".join(texts(axes))
+    assert "after matching" not in [t.get_text() for t in axes.get_legend().get_texts()]
+    assert 0.25 in limits(axes)
+
+
+def test_love_keeps_thirty_names_apart_and_marks_what_is_beyond_measure():
+    table = balance_of(30, "a covariate with a long name")
+    table.loc[4, "smd_before"] = np.inf
+    axes = love(table)
+    axes.figure.canvas.draw()
+    boxes = [t.get_window_extent() for t in axes.get_yticklabels()]
+    heights = sorted((box.y0, box.y1) for box in boxes)
+    assert len(boxes) == 30
+    assert all(low >= high for (_, high), (low, _) in pairwise(heights))
+    title = axes._left_title.get_window_extent()
+    assert title.x1 <= axes.figure.bbox.width
+    assert [len(line.get_xdata()) for line in drawn(axes, ">")] == [1, 0]
+
+
+def test_overlap_mirrors_comparison_firms_below(matched):
+    axes = overlap(matched)
+    heights = [bar.get_height() for bar in axes.patches if hasattr(bar, "get_height")]
+    assert max(heights) > 0 > min(heights)
+    assert "Propensity" in " ".join(texts(axes))
+
+
+def test_paths_end_before_support(matched):
+    axes = paths(matched)
+    assert max(x for line in axes.get_lines() for x in line.get_xdata()) == -1
+    assert len(axes.get_lines()) == 4
+
+
+def test_a_design_without_covariates_has_no_love_plot(unmatched):
+    design = ei.Design(unmatched.panel, unmatched.support, outcome="ln_exports")
+    with pytest.raises(ei.ExportImpactError) as caught:
+        love(design.balance())
+    assert caught.value.code == "EI-R07"
+    matched = design.match(ei.matching.Exact(on=["employees"]))
+    assert "love" not in [exhibit.kind for exhibit in matched.exhibits]
+
+
+@pytest.mark.parametrize("figure", [overlap, paths])
+def test_what_a_design_cannot_show_is_said(unmatched, figure):
+    with pytest.raises(ei.ExportImpactError) as caught:
+        figure(unmatched)
+    assert caught.value.code == "EI-R07"
+
+
+@pytest.mark.parametrize("figure", [overlap, paths])
+def test_figures_of_a_match_take_axes(matched, figure):
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    assert figure(matched, ax=axes) is axes
 
 
 def test_no_pyplot(result):

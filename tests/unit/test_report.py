@@ -109,7 +109,117 @@ def test_page_says_what_it_must(page):
         assert phrase in said, phrase
 
 
+@pytest.fixture(scope="module")
+def matched():
+    """Two outcomes, matched well, matched on the past, and matched within limits that fail."""
+    bench = ei.synthetic.scenario("selection_on_level").draw(n_firms=400, n_periods=8, seed=1)
+    frame = bench.frame.assign(twice=lambda f: 2 * f["ln_exports"])
+    outcomes = [ei.Outcome("ln_exports", scale="logged"), ei.Outcome("twice", scale="logged")]
+    panel = ei.Panel.from_frame(
+        frame, unit="firm_id", period="year", outcomes=outcomes, baseline=["employees"]
+    )
+    nearest = ei.matching.Nearest(replace=True)
+    results = []
+    for name in ("ln_exports", "twice"):
+        design = ei.Design(panel, bench.support, outcome=name, covariates=["employees"])
+        close = design.match(nearest).seal()
+        past = design.match(ei.matching.EntropyBalancing(), lags=1).seal()
+        limits = ei.matching.Thresholds(smd=1e-9)
+        strict = design.match(ei.matching.Nearest(), thresholds=limits).seal()
+        results += [
+            ei.matched.Benchmark().estimate(design.seal()),
+            ei.did.GroupTime(adjust="none").estimate(design.seal()),
+            ei.matched.MatchedDifference(change=False).estimate(close),
+            ei.matched.MatchedDifference().estimate(close),
+            ei.did.GroupTime(adjust="none").estimate(close),
+            ei.matched.Weighting().estimate(past),
+            ei.matched.MatchedDifference().estimate(strict),
+        ]
+    return evaluate(results[0].design, results, ())
+
+
+@pytest.fixture(scope="module")
+def matched_files(matched):
+    return render(matched)
+
+
+def test_matched_rungs_stand_side_by_side_and_name_their_matcher(matched):
+    ladder = matched.ladder("ln_exports")
+    assert ladder["step"].tolist() == ["IV", "IV", "V-a", "V-b", "V-b", "V-b", "V-b"]
+    variants = dict(zip(ladder["estimator"] + " " + ladder["step"], ladder["variant"], strict=True))
+    assert variants["matched_difference V-a"].startswith("nearest firms; levels")
+    assert variants["weighting V-b"] == "entropy weights; same last outcome"
+    assert variants["benchmark IV"] == ""
+
+
+def test_every_matched_design_is_shown_once(matched_files):
+    svg = sorted(n for n in matched_files if n.startswith("figures/match_"))
+    # The second outcome has the same firms and weights, unless its own past was matched on.
+    three = ("love", "overlap", "paths")
+    assert svg == [
+        *(f"figures/match_ln_exports_entropybalancing_{k}.svg" for k in three),
+        *(f"figures/match_ln_exports_nearest_2_{k}.svg" for k in three),
+        *(f"figures/match_ln_exports_nearest_{k}.svg" for k in three),
+        *(f"figures/match_twice_entropybalancing_{k}.svg" for k in three),
+        "figures/match_twice_nearest_2_paths.svg",
+        "figures/match_twice_nearest_paths.svg",
+    ]
+    text = matched_files["report.html"].decode("utf-8")
+    assert text.count("The same firms with the same weights as for ln_exports") == 2
+    assert not [n for n in matched_files if "exhibit" in n and "balance" in n]
+    links = set(re.findall(r'href="(tables/[^"]+)"', text))
+    assert links <= set(matched_files)
+    assert "tables/match_twice_nearest_paths.csv" in links
+
+
+def test_what_misses_the_limits_is_said_beside_its_estimates(matched, matched_files):
+    row = matched.ladder("ln_exports").iloc[1]
+    assert (row["estimator"], row["causal"]) == ("matched_difference", False)
+    assert "differ by more than" in row["limits_missed"]
+    text = matched_files["report.html"].decode("utf-8")
+    assert "Matched difference (limits missed, not causal), nearest firms" in text
+    assert "Limits missed (nearest firms)" in text
+    assert "Match (nearest firms): Matching missed its limits" in text
+    assert "limits missed, not causal" in matched_files["figures/ladder_ln_exports.svg"].decode()
+    alone = evaluate(
+        matched.rungs[1].result.design, [matched.rungs[1].result], (), plan=Plan(title="Capped")
+    )
+    claim = alone.claims().iloc[0]
+    assert claim["status"] == "describes"
+    assert "relative to matched firms" in claim["claim"]
+    assert "missed its limits" in claim["caveats"]
+    assert text.count('<p class="flag">') > 0
+    card = render(alone)["report.html"].decode("utf-8").split("</article>")[0]
+    assert "Matching missed its limits" in card
+
+
+def test_two_assumptions_make_a_bracket(matched, matched_files):
+    table = matched.brackets()
+    assert table["outcome"].tolist() == ["ln_exports", "ln_exports", "twice", "twice"]
+    assert table["assumption"].tolist()[:2] == ["parallel_trends", "unconfoundedness"]
+    assert table["estimator"].tolist()[:2] == ["group_time", "weighting"]
+    text = matched_files["report.html"].decode("utf-8")
+    assert "Two assumptions that do not contain one another" in text
+    assert 'href="https://doi.org/10.1017/pan.2019.25"' in text
+    assert "tables/brackets.csv" in matched_files
+
+
+def test_a_design_matched_on_the_past_does_not_claim_parallel_trends(matched):
+    past = next(rung for rung in matched.rungs if rung.lags)
+    alone = evaluate(past.result.design, [past.result], ())
+    assert "the same past ln_exports" in alone.claims()["claim"].iloc[0]
+    assert alone.brackets().empty
+
+
+def test_numbers_of_the_matching_section_stand_in_its_tables(matched_files):
+    check_numbers(matched_files)
+
+
 def test_every_number_of_the_grids_stands_in_its_table(files):
+    check_numbers(files)
+
+
+def check_numbers(files):
     """Every numeric cell shown is a rounded value (or 100 times a share) of its CSV file."""
     text = files["report.html"].decode("utf-8")
     grids = re.findall(r'<figure class="table.*?</figure>', text, flags=re.DOTALL)
@@ -117,7 +227,7 @@ def test_every_number_of_the_grids_stands_in_its_table(files):
     for grid in grids:
         source = re.search(r'href="(tables/\w+\.csv)"', grid)
         frame = pd.read_csv(io.BytesIO(files[source.group(1)]))
-        known = frame.select_dtypes("number").to_numpy(dtype=float).ravel()
+        known = frame.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float).ravel()
         for cell in re.findall(r'<td class="n">([^<]*)</td>', grid):
             for shown in re.findall(r"[+−]?\d[\d,]*\.?\d*", cell):
                 value = float(shown.replace(",", "").replace("−", "-"))

@@ -14,6 +14,17 @@ from exportimpact.study.manifest import own_hash, relative_path
 
 pytestmark = pytest.mark.usefixtures("plain_report")
 
+MATCH = """
+[[matching]]
+name = "twins"
+matcher = "nearest"
+replace = true
+caliper = 1.0
+
+[[estimators]]
+id = "matched_difference"
+"""
+
 
 @pytest.fixture
 def out(tmp_path):
@@ -66,6 +77,38 @@ def test_the_manifest_says_what_was_done(folder, out):
     assert str(Path.home()) not in text
     assert str(folder.path.parent) not in text
     assert found["environment"]["versions"]["pandas"]
+
+
+def test_matched_designs_are_sealed_and_recorded(folder, out):
+    with folder.study.open("a", encoding="utf-8") as file:
+        file.write(MATCH)
+    stages = []
+    run = ei.run_study(folder.study, out, progress=stages.append)
+    found = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    assert [(d["outcome"], d["matching"]) for d in found["designs"]] == [
+        ("exports", None),
+        ("sales", None),
+        ("exports", "twins"),
+        ("sales", "twins"),
+    ]
+    seals = {d["seal"]: d["matching"] for d in found["designs"]}
+    assert len(seals) == 4
+    assert [seals[e["seal"]] for e in found["estimators"][:3]] == [None, None, "twins"]
+    assert found["designs"][2]["settings"]["matching"]["matcher"] == "Nearest"
+    # Every design is settled before anything is estimated.
+    assert stages.index("matching") < min(
+        place for place, stage in enumerate(stages) if stage.startswith("estimating")
+    )
+    assert set(run.evaluation.ladder()["variant"]) == {"", "nearest firms"}
+
+
+def test_a_match_that_fails_names_outcome_and_match(folder, out):
+    with folder.study.open("a", encoding="utf-8") as file:
+        file.write(MATCH.replace("replace = true", "ratio = 40"))
+    with pytest.raises(ei.ExportImpactError, match=r"'exports', matching 'twins'") as caught:
+        ei.run_study(folder.study, out)
+    assert caught.value.code == "EI-M07"
+    assert not out.parent.exists()
 
 
 def test_an_output_folder_is_not_overwritten(folder, out):

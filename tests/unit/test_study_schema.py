@@ -73,6 +73,99 @@ def test_each_problem_has_code_line_and_key(folder, old, new, code, key):
     assert f"line {found[0].details['line']}" in found[0].message
 
 
+MATCH = """
+[[matching]]
+matcher = "nearest"
+caliper = 0.5
+exact = ["employees"]
+thresholds = { smd = 0.2 }
+
+[[estimators]]
+id = "matched_difference"
+"""
+
+WRONG_MATCHES = [
+    ("matcher", '"nearest"', '"neerest"', "EI-S04", "[[matching]] 1 matcher"),
+    ("option", "caliper = 0.5", "calliper = 0.5", "EI-S09", "[[matching]] 1 calliper"),
+    ("value", "caliper = 0.5", 'caliper = "wide"', "EI-S09", "[[matching]] 1 caliper"),
+    ("refused", "caliper = 0.5", "caliper = -1.0", "EI-S09", "[[matching]] 1 matcher"),
+    ("object", "caliper = 0.5", 'classifier = "forest"', "EI-S09", "[[matching]] 1 classifier"),
+    ("limit", "smd = 0.2", "smdd = 0.2", "EI-S02", "[[matching]] 1 thresholds smdd"),
+    ("range", "smd = 0.2", "variance_ratio = [2, 3]", "EI-M02", "[[matching]] 1 thresholds"),
+    ("lags", "caliper = 0.5", "lags = -1", "EI-S04", "[[matching]] 1 lags"),
+    ("column", '["employees"]', '["employes"]', "EI-S12", "[[matching]] 1 exact"),
+    (
+        "name",
+        "_difference",
+        '_difference"\nmatching = "mached',
+        "EI-S12",
+        "[[estimators]] 3 matching",
+    ),
+    ("unused", "matched_difference", "benchmark", "EI-S14", "[[matching]] 1 name"),
+    (
+        "not matched",
+        "matched_difference",
+        'benchmark"\nmatching = "matched',
+        "EI-S14",
+        "[[estimators]] 3 matching",
+    ),
+    (
+        "several",
+        "\n[[matching]]",
+        '\n[[matching]]\nname = "exactly"\nmatcher = "exact"\n[[matching]]',
+        "EI-S14",
+        "[[estimators]] 3 matching",
+    ),
+    (
+        "twice",
+        "\n[[matching]]",
+        '\n[[matching]]\nmatcher = "exact"\n[[matching]]',
+        "EI-S14",
+        "[[matching]] 2 name",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "key"),
+    [w[1:] for w in WRONG_MATCHES],
+    ids=[w[0] for w in WRONG_MATCHES],
+)
+def test_each_problem_of_a_match_has_code_line_and_key(folder, old, new, code, key):
+    with folder.study.open("a", encoding="utf-8") as file:
+        file.write(MATCH.replace(old, new, 1))
+    found = problems(folder)
+    assert [(p.code, p.details["key"]) for p in found] == [(code, key)]
+    text = folder.study.read_text(encoding="utf-8").split("\n")
+    line = text[found[0].details["line"] - 1]
+    assert key.split(" ")[-1] in line or line.startswith("[["), line
+
+
+def test_estimators_that_compare_matched_firms_use_the_only_match(folder):
+    with folder.study.open("a", encoding="utf-8") as file:
+        file.write(MATCH)
+    made = read_study(folder.study)
+    assert made.uses == (None, None, "matched")
+    assert made.matches[0].matcher.exact == ("employees",)
+    assert (made.matches[0].thresholds.smd, made.matches[0].thresholds.kept) == (0.2, 0.95)
+
+
+def test_without_a_match_they_are_refused(folder):
+    folder.replace("study.toml", '"benchmark"', '"weighting"')
+    assert [(p.code, p.details["key"]) for p in problems(folder)] == [
+        ("EI-S14", "[[estimators]] 1 matching")
+    ]
+
+
+def test_without_estimators_every_match_has_levels_and_changes(folder):
+    text = folder.study.read_text(encoding="utf-8")
+    match = '[[matching]]\nname = "twins"\nmatcher = "optimal"\n'
+    folder.study.write_text(text[: text.index("[[estimators]]")] + match, encoding="utf-8")
+    made = read_study(folder.study)
+    assert made.uses == (None, None, "twins", "twins")
+    assert [str(e.reached) for e in made.estimators[2:]] == ["V-a", "V-b"]
+
+
 def test_problems_are_collected(folder):
     folder.replace("study.toml", "panel.csv", "panels.csv")
     folder.replace("study.toml", '"benchmark"', '"benchmrk"')

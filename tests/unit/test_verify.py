@@ -97,6 +97,47 @@ def test_a_study_file_that_no_longer_runs(out):
     assert "EI-S09" in texts(found, "run")
 
 
+@pytest.fixture
+def matched(folder, tmp_path):
+    """A run with a match, and the folder of its inputs."""
+    with folder.study.open("a", encoding="utf-8") as file:
+        file.write(
+            '[[matching]]\nmatcher = "nearest"\nreplace = true\n'
+            '[[estimators]]\nid = "matched_difference"\n'
+        )
+    ei.run_study(folder.study, tmp_path / "matched")
+    return tmp_path / "matched"
+
+
+def test_seals_of_matched_designs_are_compared(folder, matched):
+    found = ei.verify(matched)
+    assert found.ok
+    seals = found.matches.query("kind == 'seal'")["place"].tolist()
+    assert seals == ["exports", "sales", "exports, matched", "sales, matched"]
+    edit(matched / "study.toml", "replace = true", "replace = true\nratio = 2")
+    found = ei.verify(matched)
+    assert {"study", "seal", "number"} <= kinds(found)
+    assert "The design for exports, matched, has another seal" in texts(found, "seal")
+    assert found.differences.query("kind == 'seal'")["place"].tolist() == seals[2:]
+
+
+def test_a_match_that_was_added_or_renamed_is_found(matched):
+    edit(matched / "study.toml", 'matcher = "nearest"', 'name = "other"\nmatcher = "nearest"')
+    said = texts(ei.verify(matched), "seal")
+    assert "The design for exports, matched, has another seal" in said
+    assert "a design that the record lacks: exports, other" in said
+
+
+def test_a_changed_number_of_a_matched_rung_is_found(matched):
+    def change(record):
+        row = next(n for n in record["numbers"] if "matched_difference" in n["place"])
+        row["value"] = 1e9
+
+    found = changed_manifest(matched, change, rehash=True)
+    assert kinds(found) == {"number"}
+    assert "matched_difference" in texts(found, "number")
+
+
 def test_a_missing_study_file(out):
     (out / "study.toml").unlink()
     found = ei.verify(out)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from exportimpact.evaluation.ladder import method_text
 from exportimpact.evaluation.quantities import (
     MISSING,
     EffectText,
@@ -24,7 +25,7 @@ from exportimpact.evaluation.quantities import (
 if TYPE_CHECKING:
     from exportimpact.study import StudyRun
 
-_PIPE_WIDTH = 160
+_PIPE_WIDTH = 200
 
 
 def console() -> Console:
@@ -70,7 +71,8 @@ def show_run(run: StudyRun) -> None:
         estimand = rung.result.estimand
         own = own_text(rung.row, estimand.scale, estimand.unit)
         relative = percent_text(rung.row)
-        cells = [rung.outcome, str(row["step"]), rung.label, own.text, f"{own.low} to {own.high}"]
+        method = ", ".join(filter(None, (method_text(row.to_dict()), rung.variant)))
+        cells = [rung.outcome, str(row["step"]), method, own.text, f"{own.low} to {own.high}"]
         cells.append(MISSING if relative.effect == MISSING else _with_limits(relative))
         cells += [f"{int(row['n_supported']):,}", f"{int(row['n_comparison']):,}"]
         if known:

@@ -68,6 +68,9 @@ def claim(rung: Rung, assumptions: pd.DataFrame, findings: Sequence[Finding]) ->
     step, estimand = rung.result.step, rung.result.estimand
     shown = best_text(rung.row, estimand.scale, estimand.unit)
     values = {"outcome": rung.outcome, "effect": shown.text, "interval": shown.interval}
+    if rung.missed is not None:
+        sentence = message("claim.not_alike", **values)
+        return Claim(rung.outcome, step, "describes", sentence, (rung.missed,))
     if not step.is_causal:
         return Claim(rung.outcome, step, "describes", message("claim.typical", **values), ())
     caveats = _caveats(assumptions)
@@ -77,13 +80,19 @@ def claim(rung: Rung, assumptions: pd.DataFrame, findings: Sequence[Finding]) ->
         caveat = message("claim.withheld", assumptions=contradicted)
         sentence = message("claim.difference", **values)
         return Claim(rung.outcome, step, "withheld", sentence, (caveat, *caveats))
-    given = "parallel_trends_given_x" in set(assumptions["assumption"])
-    words = f"{_CONDITIONS[step]}_given_x" if given and step is Step.V_B else _CONDITIONS[step]
-    condition = message(words, outcome=rung.outcome)
+    condition = message(_condition(rung, set(assumptions["assumption"])), outcome=rung.outcome)
     sentence = _causal(rung, shown, condition)
     if rung.result.provenance.exploratory:
         caveats = (*caveats, message("claim.exploratory"))
     return Claim(rung.outcome, step, "conditional", sentence, caveats)
+
+
+def _condition(rung: Rung, assumed: set[str]) -> str:
+    step = rung.result.step
+    if rung.lags:
+        return "claim.if_same_past"
+    given = step is Step.V_B and "parallel_trends_given_x" in assumed
+    return f"{_CONDITIONS[step]}_given_x" if given else _CONDITIONS[step]
 
 
 def _causal(rung: Rung, shown: EffectText, condition: Message) -> Message:

@@ -15,7 +15,7 @@ from exportimpact.core.protocols import DesignLike, SealedLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.errors import CapabilityError, InputError, did_you_mean
 from exportimpact.evaluation import assumptions as lattice
-from exportimpact.evaluation import detectable, ladder, objectives, support
+from exportimpact.evaluation import bracket, detectable, ladder, objectives, support
 from exportimpact.evaluation.claims import claim
 from exportimpact.evaluation.known import Known, known_rows
 from exportimpact.evaluation.ladder import Rung
@@ -100,7 +100,8 @@ class Evaluation:
             outcome, step, estimator, estimate, std_error, ci_low, ci_high, p_value, percent,
             percent_low, percent_high, percent_unit, n_supported, n_comparison, causal; then
             method, variant, comparison, cells, df, mde, counterfactual, ratio, percent_note,
-            headline, and known and known_percent where effects are known.
+            limits_missed (of balance, by its match), headline, and known and known_percent where
+            effects are known.
 
         Raises
         ------
@@ -112,6 +113,22 @@ class Evaluation:
         heads = [self.headline(name) for name in self.outcomes]
         frame["headline"] = [rung in heads for rung in kept]
         return frame
+
+    def brackets(self) -> pd.DataFrame:
+        """Return difference-in-differences beside matching on past outcomes, where both were done.
+
+        Their assumptions do not contain one another; if either holds, the effect is at one of the
+        two ends, apart from sampling error (Ding & Li 2019, doi:10.1017/pan.2019.25).
+
+        Returns
+        -------
+        DataFrame
+            outcome, assumption ("parallel_trends", then "unconfoundedness" given the past), step,
+            estimator, method, variant, estimate, std_error, ci_low, ci_high, p_value, percent,
+            percent_low, percent_high, percent_unit, n_supported, n_comparison, sentence; two rows
+            for each such outcome.
+        """
+        return bracket.table(self.rungs)
 
     def event_study(self, outcome: str | None = None) -> pd.DataFrame:
         """Return the headline's effect by periods since first support, with both intervals.

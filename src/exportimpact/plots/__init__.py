@@ -2,6 +2,19 @@
 
 from exportimpact.plots.event_study import event_study
 from exportimpact.plots.ladder import ladder, ladder_table
+from exportimpact.plots.love import love
+from exportimpact.plots.overlap import overlap
+from exportimpact.plots.paths import paths
 from exportimpact.plots.registry import DRAWINGS, draw, figure_svg
 
-__all__ = ["DRAWINGS", "draw", "event_study", "figure_svg", "ladder", "ladder_table"]
+__all__ = [
+    "DRAWINGS",
+    "draw",
+    "event_study",
+    "figure_svg",
+    "ladder",
+    "ladder_table",
+    "love",
+    "overlap",
+    "paths",
+]

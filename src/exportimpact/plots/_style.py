@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette, told apart in all common forms of colour blindness; markers differ as well.
 INK, MUTED, RULE = "#1f2a37", "#5b6573", "#dfe3e8"
 CAUSAL, DESCRIPTIVE, KNOWN = "#0072b2", "#7a7a7a", "#d55e00"
+COMPARISON = "#b26a00"
 WIDTH = 4.8
 """Inches: at this width, text of 9 points stays readable on a phone."""
 TEXT, SMALL = 10.0, 9.0
@@ -95,12 +96,19 @@ def _exact(values: Sequence[float], places: int) -> bool:
     return all(abs(round(v, places) - v) <= 1e-9 * reach for v in values)
 
 
-def key(ax: Axes, handles: list[Any], *, below: float = 0.16) -> None:
-    """Put the key so far below the axes (in heights of them) that it hides nothing."""
+def key(ax: Axes, handles: list[Any], *, below: float = 0.16, inches: float | None = None) -> None:
+    """Put the key so far below the axes (in heights of them, or inches) that it hides nothing."""
+    from matplotlib.transforms import ScaledTranslation
+
+    placed: dict[str, Any] = {"bbox_to_anchor": (-0.02, -below)}
+    if inches is not None:
+        figure: Any = ax.figure
+        down = ScaledTranslation(0, -inches, figure.dpi_scale_trans)
+        placed = {"bbox_to_anchor": (-0.02, 0), "bbox_transform": ax.transAxes + down}
     ax.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(-0.02, -below),
+        **placed,
         borderaxespad=0,
         frameon=False,
         fontsize=SMALL,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from exportimpact.evaluation import Evaluation
+from exportimpact.evaluation.ladder import method_text
 from exportimpact.evaluation.quantities import best_text, own_factor, own_unit
 from exportimpact.language import message
 from exportimpact.plots import _style as house
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LABEL_WIDTH = 58
+_SHOWN_WIDTH = 66
 
 
 def ladder(evaluation: Evaluation, *, outcome: str | None = None, ax: Axes | None = None) -> Axes:
@@ -93,8 +95,8 @@ def _rung(axes: Axes, at: float, row: pd.Series, factor: float) -> None:
     )
     if "known" in row and pd.notna(row["known"]):
         axes.plot([factor * float(row["known"])], [at], "x", ms=6, mew=1.7, color=house.KNOWN)
-    label = str(message("plot.step", step=str(row["step"]), method=_method(row)))
-    shown = "  ·  ".join(filter(None, (str(row["shown"]), str(row["variant"]))))
+    label = str(message("plot.step", step=str(row["step"]), method=method_text(row.to_dict())))
+    shown = " · ".join(filter(None, (str(row["shown"]), str(row["variant"]))))
     options: dict[str, Any] = {
         "xycoords": ("axes fraction", "data"),
         "textcoords": "offset points",
@@ -111,17 +113,12 @@ def _rung(axes: Axes, at: float, row: pd.Series, factor: float) -> None:
         **house.words(house.SMALL + 0.5),
     )
     axes.annotate(
-        shown,
+        textwrap.shorten(shown, _SHOWN_WIDTH, placeholder=" …"),
         (0, at),
         xytext=(0, 8.5),
         **options,
         **house.words(house.SMALL, house.MUTED),
     )
-
-
-def _method(row: pd.Series) -> str:
-    method, mark = str(row["method"]), str(message("plot.not_causal"))
-    return method if row["causal"] or mark in method else f"{method} ({mark})"
 
 
 def _known_key() -> Any:

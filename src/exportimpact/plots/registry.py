@@ -13,6 +13,9 @@ from exportimpact.errors import InputError, did_you_mean
 from exportimpact.plots import _style
 from exportimpact.plots.event_study import draw_event_study
 from exportimpact.plots.ladder import draw_ladder
+from exportimpact.plots.love import draw_love
+from exportimpact.plots.overlap import draw_overlap
+from exportimpact.plots.paths import draw_paths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +30,13 @@ class Drawing(Protocol):
 
 
 DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
-    {"event_study": draw_event_study, "ladder": draw_ladder}
+    {
+        "event_study": draw_event_study,
+        "ladder": draw_ladder,
+        "love": draw_love,
+        "overlap": draw_overlap,
+        "paths": draw_paths,
+    }
 )
 """Drawing function by kind of exhibit."""
 

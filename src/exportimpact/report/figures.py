@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from exportimpact.design.matching.exhibits import KINDS
 from exportimpact.evaluation import Evaluation
 from exportimpact.language import message
 from exportimpact.plots import DRAWINGS, figure_svg, ladder_table
+from exportimpact.report import matched
 from exportimpact.report.tables import file_names, slug
 
 
 def report_figures(evaluation: Evaluation) -> dict[str, str]:
-    """Return the ladder and the event study of every outcome, and exhibits that can be drawn."""
+    """Return ladder and event study of every outcome, matched designs, and drawable exhibits."""
     found: dict[str, str] = {}
     for number, (outcome, part) in enumerate(file_names(evaluation).items(), start=1):
         # Ids inside a page are plain ASCII, whatever the outcome is called.
@@ -27,7 +29,7 @@ def report_figures(evaluation: Evaluation) -> dict[str, str]:
             title=str(message("plot.effect_on", outcome=outcome)),
             description=str(message("report.path_told", outcome=outcome)),
         )
-    return found | _exhibits(evaluation)
+    return found | matched.figures(evaluation) | _exhibits(evaluation)
 
 
 def _exhibits(evaluation: Evaluation) -> dict[str, str]:
@@ -35,7 +37,7 @@ def _exhibits(evaluation: Evaluation) -> dict[str, str]:
     names = file_names(evaluation)
     for rung in evaluation.rungs:
         for exhibit in rung.result.exhibits:
-            if exhibit.kind in DRAWINGS:
+            if exhibit.kind in DRAWINGS and exhibit.kind not in KINDS:
                 name = f"exhibit_{names[rung.outcome]}_{slug(rung.key)}_{slug(exhibit.id)}"
                 found[name] = figure_svg(
                     exhibit.kind,

@@ -93,6 +93,11 @@ def numbers(name: str, digits: int = 3) -> Column:
     return Column(_header(name), lambda row: significant(real(row[name]), digits))
 
 
+def places(name: str, decimals: int) -> Column:
+    """Return a column of numbers with so many decimals, so that a reader can run down it."""
+    return Column(_header(name), lambda row: number(real(row[name]), decimals))
+
+
 def effects(frame: pd.DataFrame, scale: Scale, unit: str | None) -> list[Column]:
     """Return the columns of estimates: effect, interval, band, percent, p-value, firms, known.
 

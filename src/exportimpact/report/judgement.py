@@ -43,6 +43,7 @@ class Card:
     known: str
     percent_note: str
     detectable: str
+    missed: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _card(evaluation: Evaluation, head: Rung, claim: pd.Series) -> Card:
         known=_known(record, head),
         percent_note=str(record["percent_note"]),
         detectable=_detectable(head),
+        missed="" if head.missed is None else str(head.missed),
     )
 
 

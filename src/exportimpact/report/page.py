@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from exportimpact.evaluation import Evaluation
-from exportimpact.report import judgement, sections
+from exportimpact.language import message
+from exportimpact.report import judgement, matched, sections
 from exportimpact.report.sections import Section
 
 GENERATOR = "exportimpact report"
@@ -60,6 +61,7 @@ def page(
         trust=judgement.trust(evaluation),
         checks=judgement.checks(evaluation),
         outcomes=sections.outcomes(content, inline),
+        matched=matched.parts(evaluation, inline),
         objectives=sections.objectives(content),
         power=sections.power(content),
         power_notes=sections.power_notes(content),
@@ -96,6 +98,7 @@ def _template() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals["say"] = lambda id: str(message(id))
     return environment.get_template("page.html")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from exportimpact.evaluation import Evaluation, Rung
+from exportimpact.evaluation.ladder import method_text
 from exportimpact.evaluation.quantities import (
     EffectText,
     decimals,
@@ -20,7 +21,7 @@ from exportimpact.evaluation.quantities import (
     with_unit,
 )
 from exportimpact.language import message
-from exportimpact.report import grids
+from exportimpact.report import grids, matched
 from exportimpact.report.grids import Column, Grid
 from exportimpact.report.tables import cells_name, file_names
 
@@ -48,6 +49,9 @@ class OutcomePart:
     ladder_figure: Any
     path_figure: Any
     ladder: Grid
+    missed: tuple[str, ...]
+    bracket: str
+    brackets: Grid | None
     path: Grid
     cells: Grid
     cells_method: str
@@ -77,6 +81,9 @@ def _outcome(
         ladder_figure=figures[f"ladder_{part}"],
         path_figure=figures[f"event_study_{part}"],
         ladder=_ladder(section, head),
+        missed=tuple(matched.missed(rungs)),
+        bracket=_bracket(section, outcome),
+        brackets=_brackets(section, head),
         path=_effects(section, head, f"event_study_{part}", "report.path_caption", ["event_time"]),
         cells=_effects(
             section,
@@ -106,12 +113,33 @@ def _ladder(section: Section, head: Rung) -> Grid:
     return grids.grid(own, caption, "ladder", columns)
 
 
+def _bracket(section: Section, outcome: str) -> str:
+    table = section.tables.get("brackets")
+    said = [] if table is None else table.loc[table["outcome"] == outcome, "sentence"].tolist()
+    return str(said[0]) if said else ""
+
+
+def _brackets(section: Section, head: Rung) -> Grid | None:
+    table, estimand = section.tables.get("brackets"), head.result.estimand
+    own = pd.DataFrame() if table is None else table[table["outcome"] == head.outcome]
+    if not len(own):
+        return None
+    columns = [
+        Column(str(message("column.assumption")), lambda row: _end(str(row["assumption"])), "wide"),
+        Column(str(message("column.method")), _method, "wide"),
+        *grids.effects(own, estimand.scale, estimand.unit),
+    ]
+    caption = str(message("report.bracket_caption", outcome=head.outcome))
+    return grids.grid(own, caption, "brackets", columns)
+
+
+def _end(assumption: str) -> str:
+    past = assumption == "unconfoundedness"
+    return str(message("report.same_past" if past else "report.parallel"))
+
+
 def _method(row: Mapping[str, Any]) -> str:
-    mark = str(message("plot.not_causal"))
-    method = str(row["method"])
-    if not row["causal"] and mark not in method:
-        method = f"{method} ({mark})"
-    return f"{method}, {row['variant']}" if row["variant"] else method
+    return ", ".join(filter(None, (method_text(row), str(row["variant"]))))
 
 
 def _effects(section: Section, head: Rung, name: str, caption: str, leading: list[str]) -> Grid:

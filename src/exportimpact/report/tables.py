@@ -5,17 +5,73 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from exportimpact.core.exhibit import Exhibit
+from exportimpact.design.matching.exhibits import KINDS
 from exportimpact.evaluation import Evaluation, Rung
 from exportimpact.evaluation.known import known_rows
 from exportimpact.evaluation.quantities import own_unit
+from exportimpact.language import Message, message
 
 _DRAWING_ONLY = ["factor", "periods", "step", "reference"]
 _NOT_OPTIONS = frozenset({"asks", "panel", "outcome"})
 _LONGEST_NAME = 60
+_ON_MATCHES = frozenset(
+    {"fact.capped", "fact.kept", "fact.overlap", "fact.horizon", "fact.lags", "fact.tied"}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedDesign:
+    """A matched design, with the rungs that rest on it.
+
+    Attributes
+    ----------
+    outcome : str
+    name : str
+        Prefix of the files of its exhibits.
+    label : str
+        How its firms were matched, in words.
+    options : dict
+    rungs : tuple of Rung
+    exhibits : dict of kind to Exhibit
+    """
+
+    outcome: str
+    name: str
+    label: str
+    options: dict[str, Any]
+    rungs: tuple[Rung, ...]
+    exhibits: dict[str, Exhibit]
+
+
+def matched_designs(evaluation: Evaluation) -> list[MatchedDesign]:
+    """Return every matched design once, in the order of the rungs."""
+    by_seal: dict[tuple[str, str], list[Rung]] = {}
+    for rung in evaluation.rungs:
+        if rung.matched:
+            by_seal.setdefault((rung.outcome, rung.result.provenance.seal), []).append(rung)
+    parts = file_names(evaluation)
+    found: list[MatchedDesign] = []
+    for (outcome, _), rungs in by_seal.items():
+        options = dict(rungs[0].result.provenance.settings["matching"])
+        taken = [design.name for design in found]
+        exhibits = {e.kind: e for e in rungs[0].result.exhibits if e.kind in KINDS}
+        found.append(
+            MatchedDesign(
+                outcome,
+                _unique(f"match_{parts[outcome]}_{slug(options['matcher'])}", taken),
+                rungs[0].matcher,
+                options,
+                tuple(rungs),
+                {kind: exhibits[kind] for kind in KINDS if kind in exhibits},
+            )
+        )
+    return found
 
 
 def report_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
@@ -33,6 +89,7 @@ def report_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
         "findings": evaluation.checks(),
         "objectives": evaluation.objectives(),
         "ladder": ladder,
+        "brackets": evaluation.brackets(),
         "power": evaluation.power(),
         "support": evaluation.support(),
         "linkage": evaluation.linkage(),
@@ -42,6 +99,11 @@ def report_tables(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
         "methods": methods_table(evaluation),
     }
     found |= dict(_by_outcome(evaluation))
+    for design in matched_designs(evaluation):
+        found |= {
+            f"{design.name}_{kind}": exhibit.table.reset_index(drop=True)
+            for kind, exhibit in design.exhibits.items()
+        }
     return {name: frame for name, frame in found.items() if len(frame)}
 
 
@@ -86,8 +148,8 @@ def methods_table(evaluation: Evaluation) -> pd.DataFrame:
                 "reference": provenance.reference,
                 "estimand": str(estimand.words),
                 "requires": str(provenance.requires),
-                "parameters": _listed(provenance.parameters),
-                "settings": _listed(settings),
+                "parameters": listed(provenance.parameters),
+                "settings": listed(settings),
                 "seal": provenance.seal,
                 "exploratory": provenance.exploratory,
             }
@@ -117,10 +179,11 @@ def _cells(evaluation: Evaluation, rung: Rung) -> pd.DataFrame:
 
 def _exhibits(part: str, rung: Rung) -> Iterator[tuple[str, pd.DataFrame]]:
     for exhibit in rung.result.exhibits:
-        yield (
-            f"exhibit_{part}_{slug(rung.key)}_{slug(exhibit.id)}",
-            exhibit.table.reset_index(drop=True),
-        )
+        if exhibit.kind not in KINDS:
+            yield (
+                f"exhibit_{part}_{slug(rung.key)}_{slug(exhibit.id)}",
+                exhibit.table.reset_index(drop=True),
+            )
 
 
 def _not_identified(evaluation: Evaluation) -> pd.DataFrame:
@@ -145,12 +208,19 @@ def _notes(evaluation: Evaluation) -> pd.DataFrame:
     about: dict[str, list[str]] = {}
     for rung in evaluation.rungs:
         for note in rung.result.notes:
-            outcomes = about.setdefault(str(note), [])
+            outcomes = about.setdefault(_said(note, rung), [])
             if rung.outcome not in outcomes:
                 outcomes.append(rung.outcome)
     everywhere = len(evaluation.outcomes)
     rows = [("all" if len(of) == everywhere else ", ".join(of), note) for note, of in about.items()]
     return pd.DataFrame(rows, columns=["outcomes", "note"])
+
+
+def _said(note: Message, rung: Rung) -> str:
+    """Return a note; one on a match names it, since other rungs have another match or none."""
+    if rung.matched and note.id in _ON_MATCHES:
+        return str(message("report.match_note", matcher=rung.matcher, note=note))
+    return str(note)
 
 
 def _not_reported(evaluation: Evaluation) -> pd.DataFrame:
@@ -174,12 +244,15 @@ def _unique(name: str, taken: Any) -> str:
     return made
 
 
-def _listed(options: dict[str, Any]) -> str:
+def listed(options: dict[str, Any]) -> str:
+    """Return options as a line of text."""
     named = sorted(options.items())
     return "; ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in named)
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items() if v) or "none"
     if isinstance(value, (list, tuple)):
         return "+".join(map(str, value)) or "none"
     if isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -83,6 +83,17 @@ def _located(problem: Problem, file: StudyFile) -> Problem:
 def designs(study: schema.Study, inputs: Inputs) -> tuple[SealedDesign, ...]:
     """Return the sealed design of every evaluated outcome, before any of them is estimated."""
     return tuple(_sealed(name, study.design, inputs) for name in study.evaluated)
+
+
+def matched(file: StudyFile, sealed: Sequence[SealedDesign]) -> dict[tuple[str, str], SealedDesign]:
+    """Return every matched design that an estimator uses, by outcome and name, sealed."""
+    found = {}
+    for design in sealed:
+        for match in file.matches:
+            if match.name in file.uses:
+                with about(f"Outcome {design.outcome!r}, matching {match.name!r}"):
+                    found[design.outcome, match.name] = match.of(design).seal()
+    return found
 
 
 def plan(study: schema.Study) -> Plan:

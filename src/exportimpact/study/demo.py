@@ -35,6 +35,7 @@ question = "What did a one-year training grant do to sales, employment, scrap an
 panel = "panel.csv"
 unit = "fcode"
 period = "year"
+baseline = ["union"]         # the one characteristic that is known for all 157 firms
 
 [support]
 file = "support.csv"
@@ -65,6 +66,7 @@ unit = "hours per employee"
 [design]
 outcomes = ["sales", "employment", "scrap_rate", "training"]
 comparison = "not_yet"       # firms without a grant so far; those of 1989 serve in 1988
+covariates = ["union"]
 
 [[estimators]]
 id = "benchmark"
@@ -72,6 +74,27 @@ id = "benchmark"
 [[estimators]]
 id = "group_time"
 adjust = "none"
+
+[[matching]]                 # firms with a union against firms with one, without against without
+matcher = "exact"
+
+[[matching]]                 # weighted to the grant firms' last outcome as well
+name = "same_past"
+matcher = "entropy_balancing"
+lags = 1
+
+[[estimators]]
+id = "matched_difference"    # step V-a: levels
+matching = "matched"
+change = false
+
+[[estimators]]
+id = "matched_difference"    # step V-b: change since the year before the grant
+matching = "matched"
+
+[[estimators]]
+id = "weighting"             # another assumption: firms with the same past are alike
+matching = "same_past"
 
 [[objectives]]
 outcome = "training"
@@ -135,6 +158,35 @@ id = "benchmark"
 [[estimators]]
 id = "group_time"
 adjust = "doubly_robust"
+
+[[matching]]                 # firms of the same stage, with about the same propensity of support
+matcher = "nearest"
+caliper = 0.2
+exact = ["stage"]
+replace = true               # so that nearly every supported firm finds one
+
+[[matching]]                 # firms with the same past: another assumption than parallel trends
+name = "same_past"
+matcher = "entropy_balancing"
+lags = 2
+
+[[estimators]]
+id = "matched_difference"    # step V-a: levels
+matching = "matched"
+change = false
+
+[[estimators]]
+id = "matched_difference"    # step V-b: change since the base period
+matching = "matched"
+
+[[estimators]]
+id = "group_time"
+adjust = "doubly_robust"
+matching = "matched"
+
+[[estimators]]
+id = "weighting"
+matching = "same_past"
 
 [[objectives]]
 outcome = "exports"

@@ -18,6 +18,7 @@ from exportimpact.core.estimator import Estimator
 from exportimpact.errors import InputError, Problem, did_you_mean, raise_problems
 from exportimpact.study.assemble import objective, outcome, plan
 from exportimpact.study.lines import KeyLines, KeyPath, key_lines
+from exportimpact.study.matches import Match, make_match, match_of, wrong_names
 from exportimpact.study.methods import make
 from exportimpact.study.schema import SCHEMA, SPELL_KEYS, EstimatorEntry, Study
 from exportimpact.study.tables import check_file
@@ -36,6 +37,9 @@ class StudyFile:
     content : bytes
     study : Study
     estimators : tuple of Estimator
+    matches : tuple of Match
+    uses : tuple of str or None
+        Name of the match that each estimator uses.
     locate : callable
         From a data file as the study names it to its path.
     """
@@ -44,6 +48,8 @@ class StudyFile:
     content: bytes
     study: Study
     estimators: tuple[Estimator, ...]
+    matches: tuple[Match, ...]
+    uses: tuple[str | None, ...]
     locate: Callable[[str], Path]
 
     @property
@@ -70,7 +76,7 @@ def read_study(path: Path, *, locate: Callable[[str], Path] | None = None) -> St
     Raises
     ------
     ProblemsError
-        Everything that is wrong, each with code, line and key (EI-S01 to EI-S12).
+        Everything that is wrong, each with code, line and key (EI-S01 to EI-S14).
     """
     content, text = _read(path)
     try:
@@ -91,10 +97,12 @@ def read_study(path: Path, *, locate: Callable[[str], Path] | None = None) -> St
         checks.meanings(study)
         checks.support(study)
     checks.files(find)
-    estimators = checks.estimators(study)
+    made = checks.estimators(study)
+    matches, uses = ((), []) if study is None else checks.matching(study, made)
     raise_problems(checks.problems)
     assert study is not None
-    return StudyFile(path, content, study, estimators, find)
+    estimators = tuple(estimator for _, estimator in made)
+    return StudyFile(path, content, study, estimators, matches, tuple(uses), find)
 
 
 def _read(path: Path) -> tuple[bytes, str]:
@@ -268,9 +276,9 @@ class _Checks:
         held = self.document.get(table)
         return held.get(key) if isinstance(held, dict) else None
 
-    def estimators(self, study: Study | None) -> tuple[Estimator, ...]:
+    def estimators(self, study: Study | None) -> list[tuple[int, Estimator]]:
         """The estimators, made; of an invalid file those that can be read, for their problems."""
-        made = []
+        made: list[tuple[int, Estimator]] = []
         for place, entry in enumerate(self._entries() if study is None else study.methods):
             if entry is None:
                 continue
@@ -279,8 +287,32 @@ class _Checks:
                 for key, problem in found:
                     self.add(problem.code, ("estimators", place, key), problem.message)
             else:
-                made.append(found)
-        return tuple(made)
+                made.append((place, found))
+        return made
+
+    def matching(
+        self, study: Study, estimators: Sequence[tuple[int, Estimator]]
+    ) -> tuple[tuple[Match, ...], list[str | None]]:
+        """The matches, made, and the one that each estimator uses."""
+        matches: list[Match] = []
+        for place, entry in enumerate(study.matching):
+            found = make_match(entry, study)
+            if isinstance(found, Match):
+                matches.append(found)
+                continue
+            for key, problem in found:
+                self.add(problem.code, ("matching", place, key), problem.message)
+        uses: list[str | None] = []
+        for place, estimator in estimators:
+            used = match_of(study.methods[place], estimator, study.matching)
+            if isinstance(used, Problem):
+                self.add(used.code, ("estimators", place, "matching"), used.message)
+            else:
+                uses.append(used)
+        if not self.problems:
+            for place, problem in wrong_names(study.matching, {u for u in uses if u is not None}):
+                self.add(problem.code, ("matching", place, "name"), problem.message)
+        return tuple(matches), uses
 
 
 def _known_keys(path: KeyPath) -> list[str]:

@@ -52,18 +52,20 @@ def describe(
         "designs": [
             {
                 "outcome": sealed.outcome,
+                "matching": match,
                 "seal": sealed.hash,
                 "exploratory": sealed.exploratory,
                 "seed": str(int(sealed.hash[:16] or "0", 16)),
                 "settings": plain(sealed.settings),
             }
-            for sealed in done.designs
+            for (_, match), sealed in done.sealed.items()
         ],
         "estimators": [
             {
                 "id": result.provenance.estimator,
                 "step": str(result.step),
                 "outcome": result.estimand.outcome,
+                "seal": result.provenance.seal,
                 "parameters": plain(result.provenance.parameters),
             }
             for result in done.results
@@ -89,13 +91,18 @@ def run_record(described: Mapping[str, Any]) -> dict[str, Any]:
             for entry in described["inputs"]
         },
         "Seals": {
-            entry["outcome"]: entry["seal"] + (" (exploratory)" if entry["exploratory"] else "")
+            design_name(entry): entry["seal"] + (" (exploratory)" if entry["exploratory"] else "")
             for entry in described["designs"]
         },
-        "Seeds": {entry["outcome"]: entry["seed"] for entry in described["designs"]},
+        "Seeds": {design_name(entry): entry["seed"] for entry in described["designs"]},
         "Platform": environment["platform"],
         "Versions": environment["versions"],
     }
+
+
+def design_name(entry: Mapping[str, Any]) -> str:
+    """Return what the record calls a design: its outcome, and the name of its match."""
+    return ", ".join(filter(None, (entry["outcome"], entry.get("matching"))))
 
 
 def write(described: Mapping[str, Any], outputs: Iterable[str], folder: Path) -> Path:

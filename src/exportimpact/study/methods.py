@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from exportimpact.core.estimator import Estimator
 from exportimpact.errors import ExportImpactError, Problem, did_you_mean
 
 GROUP = "exportimpact.estimators"
+
+T = TypeVar("T")
 
 
 def registered() -> dict[str, EntryPoint]:
@@ -29,20 +31,43 @@ def make(name: str, parameters: Mapping[str, Any]) -> Estimator | list[tuple[str
             {"estimator": name},
         )
         return [("id", problem)]
-    cls = known[name].load()
-    if wrong := _wrong_parameters(name, cls, parameters):
-        return wrong
-    try:
-        made: Estimator = cls(**{key: _plain(value) for key, value in parameters.items()})
-    except (ExportImpactError, TypeError, ValueError) as error:
-        return [("id", _refused(name, str(error)))]
+    made: Estimator | list[tuple[str, Problem]] = built(name, known[name].load(), parameters, "id")
     return made
 
 
+def built(
+    name: str,
+    cls: type[T],
+    parameters: Mapping[str, Any],
+    key: str,
+    *,
+    without: tuple[str, ...] = (),
+) -> T | list[tuple[str, Problem]]:
+    """Return an object made from keys of a study file, or what is wrong with them.
+
+    Parameters
+    ----------
+    name : str
+        What the study file calls the class.
+    cls : type
+    parameters : mapping
+    key : str
+        The key that names the class: a problem that is no single parameter's stands there.
+    without : tuple of str
+        Parameters that a study file cannot give.
+    """
+    if wrong := _wrong_parameters(name, cls, parameters, without):
+        return wrong
+    try:
+        return cls(**{key: _plain(value) for key, value in parameters.items()})
+    except (ExportImpactError, TypeError, ValueError) as error:
+        return [(key, _refused(name, str(error)))]
+
+
 def _wrong_parameters(
-    name: str, cls: type, parameters: Mapping[str, Any]
+    name: str, cls: type, parameters: Mapping[str, Any], without: tuple[str, ...]
 ) -> list[tuple[str, Problem]]:
-    allowed = list(inspect.signature(cls).parameters)
+    allowed = [key for key in inspect.signature(cls).parameters if key not in without]
     hints = get_type_hints(cls)
     found = []
     for key, value in parameters.items():

@@ -14,7 +14,7 @@ from exportimpact.design import SealedDesign
 from exportimpact.diagnostics import diagnose
 from exportimpact.evaluation import Evaluation, evaluate, headline_result
 from exportimpact.evaluation.known import Known
-from exportimpact.study.assemble import Inputs, about, designs, load, plan
+from exportimpact.study.assemble import Inputs, about, designs, load, matched, plan
 
 if TYPE_CHECKING:
     from exportimpact.study.file import StudyFile
@@ -33,6 +33,8 @@ class Performed:
     inputs : Inputs
     designs : tuple of SealedDesign
         One per evaluated outcome, the primary first; sealed before anything was estimated.
+    matched : mapping of (outcome, name) to SealedDesign
+        The designs of `[[matching]]`, sealed at the same time.
     results : tuple of EstimationResult
         Every estimator on every outcome.
     evaluation : Evaluation
@@ -43,9 +45,17 @@ class Performed:
     file: StudyFile
     inputs: Inputs
     designs: tuple[SealedDesign, ...]
+    matched: Mapping[tuple[str, str], SealedDesign]
     results: tuple[EstimationResult, ...]
     evaluation: Evaluation
     numbers: pd.DataFrame
+
+    @property
+    def sealed(self) -> dict[tuple[str, str | None], SealedDesign]:
+        """Every design by outcome and name of its match, None where it is not matched."""
+        found: dict[tuple[str, str | None], SealedDesign] = {}
+        found |= {(design.outcome, None): design for design in self.designs}
+        return found | {(outcome, name): d for (outcome, name), d in self.matched.items()}
 
 
 def perform(
@@ -71,38 +81,38 @@ def perform(
         inputs = load(file)
         say("sealing the design")
         sealed = designs(file.study, inputs)
-        results = tuple(_estimates(file, sealed, say))
+        if file.matches:
+            say("matching")
+        pairs = matched(file, sealed)
+        results = tuple(_estimates(file, sealed, pairs, say))
         say("checking what can be checked")
         findings = _findings(sealed, results)
-        return _reported(file, inputs, sealed, results, findings, _known(synthetic), say)
+        say("putting the rungs side by side")
+        known = _known(synthetic)
+        evaluation = evaluate(sealed[0], results, findings, plan=plan(file.study), known=known)
+        return Performed(file, inputs, sealed, pairs, results, evaluation, _numbers(evaluation))
 
 
-def _reported(
-    file: StudyFile,
-    inputs: Inputs,
-    sealed: tuple[SealedDesign, ...],
-    results: tuple[EstimationResult, ...],
-    findings: Mapping[str, Sequence[Finding]],
-    known: Known | None,
-    say: Progress,
-) -> Performed:
+def _numbers(evaluation: Evaluation) -> pd.DataFrame:
     from exportimpact.report import numbers
 
-    say("putting the rungs side by side")
-    evaluation = evaluate(sealed[0], results, findings, plan=plan(file.study), known=known)
-    return Performed(file, inputs, sealed, results, evaluation, numbers(evaluation))
+    return numbers(evaluation)
 
 
 def _estimates(
-    file: StudyFile, sealed: Sequence[SealedDesign], say: Progress
+    file: StudyFile,
+    sealed: Sequence[SealedDesign],
+    pairs: Mapping[tuple[str, str], SealedDesign],
+    say: Progress,
 ) -> list[EstimationResult]:
     made = []
     for design in sealed:
-        for estimator in file.estimators:
+        for estimator, match in zip(file.estimators, file.uses, strict=True):
             title = estimator.spec.title
             say(f"estimating {design.outcome}: {title}")
+            own = design if match is None else pairs[design.outcome, match]
             with about(f"Outcome {design.outcome!r}, {title}"):
-                made.append(estimator.estimate(design))
+                made.append(estimator.estimate(own))
     return made
 
 
@@ -112,7 +122,10 @@ def _findings(
     """Findings on the highest rung of each outcome, which is the one that a reader relies on."""
     found = {}
     for design in sealed:
-        found[design.outcome] = diagnose(design, headline_result(results, design.outcome))
+        head = headline_result(results, design.outcome)
+        # The headline may come from a matched design: its own is the one to look at.
+        own = head.design if isinstance(head.design, SealedDesign) else design
+        found[design.outcome] = diagnose(own, head)
     return found
 
 

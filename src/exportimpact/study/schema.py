@@ -12,6 +12,16 @@ SCHEMA = 1
 """Version of the study file that this release reads."""
 
 Encoding = Literal["utf-8", "cp949"]
+MatcherName = Literal[
+    "nearest",
+    "optimal",
+    "exact",
+    "coarsened",
+    "subclass",
+    "entropy_balancing",
+    "inverse_probability",
+    "overlap",
+]
 
 
 def _as_tuple(value: Any) -> Any:
@@ -99,16 +109,42 @@ class DesignEntry(Entry):
     min_supported: PositiveInt = 1
 
 
+class ThresholdsEntry(Entry):
+    """`thresholds` of `[[matching]]`: limits of balance; what is left out keeps its default."""
+
+    smd: Annotated[float, Field(gt=0)] | None = None
+    variance_ratio: tuple[float, float] | None = None
+    kept: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class MatchingEntry(Entry):
+    """`[[matching]]`: a matcher with its options, applied to the design of every outcome."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: str = "matched"
+    matcher: MatcherName
+    horizon: Annotated[int, Field(ge=0)] | None = None
+    lags: Annotated[int, Field(ge=0)] = 0
+    thresholds: ThresholdsEntry = ThresholdsEntry()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every key that is the matcher's."""
+        return dict(self.model_extra or {})
+
+
 class EstimatorEntry(Entry):
     """`[[estimators]]`: the name under which a method is registered, and its parameters."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     id: str
+    matching: str | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every key beside `id`."""
+        """Every key beside `id` and `matching`."""
         return dict(self.model_extra or {})
 
 
@@ -140,6 +176,7 @@ class Study(Entry):
     support: Support
     outcomes: Annotated[tuple[OutcomeEntry, ...], Field(min_length=1)]
     design: DesignEntry = DesignEntry()
+    matching: tuple[MatchingEntry, ...] = ()
     estimators: tuple[EstimatorEntry, ...] = ()
     objectives: tuple[Objective, ...] = ()
     output: Output = Output()
@@ -151,11 +188,14 @@ class Study(Entry):
 
     @property
     def methods(self) -> tuple[EstimatorEntry, ...]:
-        """Estimators as written, or step IV beside group-time effects when none is."""
+        """Estimators as written; when none is, steps IV and V-b, and of each match V-a and V-b."""
         if self.estimators:
             return self.estimators
         adjust = "doubly_robust" if self.design.covariates else "none"
-        return (
-            EstimatorEntry(id="benchmark"),
-            EstimatorEntry.model_validate({"id": "group_time", "adjust": adjust}),
-        )
+        matched: list[dict[str, Any]] = [
+            {"id": "matched_difference", "matching": entry.name, "change": change}
+            for entry in self.matching
+            for change in (False, True)
+        ]
+        rest = [{"id": "group_time", "adjust": adjust}, *matched]
+        return (EstimatorEntry(id="benchmark"), *map(EstimatorEntry.model_validate, rest))

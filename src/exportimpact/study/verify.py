@@ -242,13 +242,21 @@ def _input_check(entry: Mapping[str, Any], path: Path) -> _Check:
 
 
 def _seal_checks(recorded: Sequence[Mapping[str, Any]], done: Performed) -> Iterator[_Check]:
-    now = {design.outcome: design for design in done.designs}
+    now = done.sealed
     for entry in recorded:
-        name = entry["outcome"]
-        found = now[name].hash if name in now else None
-        same = found == entry["seal"] and now[name].exploratory == entry["exploratory"]
-        difference = None if same else message("verify.seal_changed", outcome=name)
+        key, name = (entry["outcome"], entry.get("matching")), manifest.design_name(entry)
+        found = now[key].hash if key in now else None
+        same = found == entry["seal"] and now[key].exploratory == entry["exploratory"]
+        difference = None
+        if not same:
+            words = "verify.seal_changed" if key[1] is None else "verify.match_changed"
+            difference = message(words, outcome=key[0], matching=key[1])
         yield _Check("seal", name, _short(entry["seal"]), _short(found), difference)
+    asked = {(entry["outcome"], entry.get("matching")) for entry in recorded}
+    for key, design in now.items():
+        if key not in asked:
+            new = message("verify.seal_new", name=", ".join(filter(None, key)))
+            yield _Check("seal", ", ".join(filter(None, key)), None, _short(design.hash), new)
 
 
 def _number_checks(

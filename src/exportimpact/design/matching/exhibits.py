@@ -1,4 +1,4 @@
-"""What a matched design has to show: balance, overlap, and paths before support."""
+"""What a matched design has to show: who was kept, balance, overlap, paths before support."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportimpact._typing import FloatArray
 from exportimpact.core.exhibit import Exhibit
-from exportimpact.design.matching.balance import PATH
+from exportimpact.design.matching.balance import PATH, left_out
 from exportimpact.design.matching.matched import CohortMatch
 from exportimpact.design.matching.propensity import fitted
 from exportimpact.design.matching.riskset import time_name, time_of
@@ -19,24 +19,41 @@ from exportimpact.language import Message, message
 if TYPE_CHECKING:
     from exportimpact.design.design import Design
 
+KINDS = (
+    "match_sizes",
+    "match_left",
+    "match_left_means",
+    "balance",
+    "love",
+    "overlap",
+    "paths",
+)
+"""Exhibits that are the design's, not the estimator's: every result from it carries the same."""
+
 _BINS = 24
 
 
 def exhibits(design: Design) -> tuple[Exhibit, ...]:
-    """Return sizes, balance, love plot, overlap and paths; nothing of a design without a match."""
+    """Return the exhibits that have rows, in the order of `KINDS`; none without a match."""
     if design.matching is None:
         return ()
     table = design.balance()
+    reasons = [(str(why), rows.size) for why, rows in design.matching.left]
+    left = (
+        ("match_left", pd.DataFrame(reasons, columns=["reason", "firms"])),
+        ("match_left_means", left_out(design)),
+    )
     found = [
         Exhibit("match_sizes", "match_sizes", design.matching.sizes()),
+        *(Exhibit(kind, kind, made) for kind, made in left if len(made)),
         Exhibit("balance", "balance", table, notes=(message("match.denominator"),)),
-        Exhibit("love", "love", _love(design, table)),
     ]
-    found += [
-        Exhibit(kind, kind, made)
-        for kind, made in (("overlap", _overlap(design)), ("paths", _paths(design, table)))
-        if len(made)
-    ]
+    drawn = {
+        "love": _love(design, table),
+        "overlap": _overlap(design),
+        "paths": _paths(design, table),
+    }
+    found += [Exhibit(kind, kind, made) for kind, made in drawn.items() if len(made)]
     return tuple(found)
 
 

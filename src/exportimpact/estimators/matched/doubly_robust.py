@@ -72,6 +72,7 @@ class DoublyRobust:
     """
 
     spec: ClassVar[EstimatorSpec]
+    needs_match: ClassVar[bool] = True
     change: bool = True
     regressor: Any = None
     folds: int = 5

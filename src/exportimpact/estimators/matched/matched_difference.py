@@ -79,6 +79,7 @@ class MatchedDifference:
     """
 
     spec: ClassVar[EstimatorSpec]
+    needs_match: ClassVar[bool] = True
     change: bool = True
     correct: Correct = "regression"
     tie_orders: int = 10

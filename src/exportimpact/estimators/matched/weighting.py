@@ -58,6 +58,7 @@ class Weighting:
     """
 
     spec: ClassVar[EstimatorSpec]
+    needs_match: ClassVar[bool] = True
     change: bool = True
 
     @property
