@@ -12,6 +12,7 @@ from exportimpact.core.result import EstimationResult
 from exportimpact.diagnostics import (
     clusters,
     comparability,
+    hidden_bias,
     matching,
     missing,
     sample,
@@ -25,6 +26,7 @@ __all__ = [
     "clusters",
     "comparability",
     "diagnose",
+    "hidden_bias",
     "matching",
     "missing",
     "sample",
