@@ -9,6 +9,7 @@ import pytest
 
 from exportimpact.conformance import parametrize
 from exportimpact.conformance.lookup import builtin
+from exportimpact.conformance.roster import arrangements
 from exportimpact.conformance.scoreboard import label
 
 _DID = ("doubly_robust", "none", "regression", "weighting")
@@ -28,6 +29,7 @@ OPEN = {
 
 
 VARIANTS = {"group_time (none)", "group_time (regression)", "group_time (weighting)"}
+VARIANTS |= {label(arranged) for arranged in arrangements()[2:]}
 
 
 @parametrize([e for e in builtin() if label(e) not in VARIANTS])

@@ -61,7 +61,7 @@ FEW = settings(max_examples=6)
 
 
 def frame_of(seed, n_firms=90, years=6):
-    """Staggered cohorts in which larger firms are supported more often; sizes repeat, so ties do."""
+    """Staggered cohorts; larger firms are supported more often; sizes repeat, so that ties do."""
     rng = np.random.default_rng(seed)
     size = rng.integers(5, 40, n_firms).astype(float)
     kind = rng.choice(["a", "b"], n_firms)

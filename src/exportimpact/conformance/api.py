@@ -155,6 +155,8 @@ def _influence_error(subject: Subject) -> Ruling:
 def _derivative(subject: Subject) -> Ruling:
     if subject.estimator.spec.conservative:
         return skipped("errors are conservative by theory: psi is no derivative")
+    if subject.arranged is not None and not _smooth(subject):
+        return skipped("matching jumps when a firm is dropped: psi is its linear representation")
     overall = subject.result.overall("simple")
     psi = overall.influence[:, 0]
     n = psi.size
@@ -178,6 +180,12 @@ def _derivative(subject: Subject) -> Ruling:
         )
         return failed(text, numbers)
     return passed("", numbers)
+
+
+def _smooth(subject: Subject) -> bool:
+    """Return whether the weights of the home design move smoothly with the data."""
+    matching = subject.home.design.matching
+    return matching is None or all(m.on is None for m in matching.cohorts.values())
 
 
 def _moved(subject: Subject, overall: EstimationResult, row: int) -> float:

@@ -41,6 +41,8 @@ def estimator_digest(estimator: Any) -> str:
     parts = [cls.__module__, cls.__qualname__, _module_source(cls)]
     parameters = parameters_of(estimator) if is_dataclass(estimator) else {}
     parts.append(json.dumps(parameters, sort_keys=True, default=repr))
+    if "estimator" in parameters:
+        parts.append(estimator_digest(parameters["estimator"]))
     return digest(*parts)
 
 
@@ -97,7 +99,12 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _module_source(cls: type) -> str:
-    return _source(cls.__module__, cls.__qualname__)
+    """Return the module's source; of a built-in estimator that of its whole family."""
+    name = cls.__module__
+    if not name.startswith("exportimpact.estimators."):
+        return _source(name, cls.__qualname__)
+    folder = Path(str(import_module(name).__file__)).parent
+    return "\n".join(bare(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.py")))
 
 
 @cache

@@ -103,7 +103,7 @@ def _caught(name: str, subject: Subject) -> Ruling:
     blind = _blind(subject, name)
     if blind:
         return passed(f"declared blind to {', '.join(found.broken)}: {blind}")
-    rows = subject.bank.rows(subject.estimator, _order(subject, name))
+    rows = subject.bank.rows(subject.runner, _order(subject, name))
     shares = {"refused": refused(rows), "flagged": flagged(rows, found.broken)}
     crashed = rows["code"].fillna("").str.startswith("crash")
     if crashed.any():
@@ -127,7 +127,7 @@ def _quiet(name: str, subject: Subject) -> Ruling:
     order = Order(
         Cell(name, None, scenario(name).size), subject.tier.honest_draws, subject.tier.honest_draws
     )
-    rows = subject.bank.rows(subject.estimator, order)
+    rows = subject.bank.rows(subject.runner, order)
     rows = rows[rows["code"].fillna("") == ""]
     if rows.empty:
         return skipped("every draw was refused")

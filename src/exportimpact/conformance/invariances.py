@@ -122,11 +122,16 @@ def _always(subject: Subject) -> Ruling:
     return _same(subject, subject.home.with_early_starters(40))
 
 
+def _with_size(world: World) -> World:
+    """Return the world with the one covariate that twins share."""
+    return replace(world, options=world.options | {"covariates": ("employees",)})
+
+
 def _exact(idle: str | None) -> Callable[[Subject], Ruling]:
     def examine(subject: Subject) -> Ruling:
         twins = Twins(idle=idle)
         try:
-            result = twins.world().estimate(subject.estimator)
+            result = subject.at(_with_size(twins.world())).estimate(subject.estimator)
         except CapabilityError as error:
             return skipped(f"refused with {error.code}")
         if result.estimand.reference != "comparison":

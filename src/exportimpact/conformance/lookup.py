@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from typing import Any, get_args, get_type_hints
 
+from exportimpact.conformance.roster import arrangements, matched_only
 from exportimpact.conformance.subject import require_estimator
 from exportimpact.errors import InputError, did_you_mean
 
@@ -47,17 +48,21 @@ def find(name: str) -> Any:
 def builtin() -> tuple[Any, ...]:
     """Return every registered estimator, with each value of its one `Literal` option, by name.
 
+    Estimators of matched designs come with the matchers that they are certified on.
+
     An option that is one of a few words is part of the method: each word is another estimator on
     the scoreboard.
     """
     found: list[Any] = []
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
         cls = point.load()
+        if cls in matched_only():
+            continue
         default = cls()
         variants = _variants(cls)
         found.append(default)
         found += [v for v in variants if v != default]
-    return tuple(found)
+    return (*found, *arrangements())
 
 
 def _variants(cls: type) -> list[Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from exportimpact.conformance.digests import (
@@ -292,16 +293,25 @@ def _row(estimator: Any, bench: Any, sealed: Any, *, diagnose: bool) -> Row:
         return {"code": f"{CRASH}: {type(error).__name__}: {error}"[:200].replace("\n", " ")}
     row: Row = {name: float(line[name]) for name in ("estimate", "std_error", "ci_low", "ci_high")}
     row["p_value"] = float(line["p_value"])
-    row |= _truth(bench, overall.estimand)
+    row |= _truth(bench, overall)
     with suppress(ExportImpactError):
         row["pretrend_p"] = result.pretrend_test().p_value
     if diagnose:
-        row |= _findings(sealed, result)
+        row |= _findings(result)
     return row
 
 
-def _truth(bench: Any, estimand: Any) -> Row:
+def _truth(bench: Any, overall: Any) -> Row:
     """Return the truth in the population that firms come from, else among the firms drawn."""
+    estimand = overall.estimand
+    if estimand.firms == "overlap":
+        return {"truth": math.nan, "population": "unknown"}
+    if estimand.firms == "kept":
+        kept = np.zeros(overall.units.size, dtype=bool)
+        for cohort in overall.design.cohorts:
+            kept[overall.design.members(cohort)] = True
+        value = bench.truth.value(estimand.in_population("sample"), among=kept)
+        return {"truth": float(value), "population": "sample"}
     for population in ("super", "sample"):
         try:
             value = bench.truth.value(estimand.in_population(population))
@@ -313,11 +323,11 @@ def _truth(bench: Any, estimand: Any) -> Row:
     return {"truth": math.nan, "population": "unknown"}
 
 
-def _findings(sealed: Any, result: Any) -> Row:
+def _findings(result: Any) -> Row:
     from exportimpact.diagnostics import diagnose
 
     flags, asked = set(), set()
-    for finding in diagnose(sealed, result):
+    for finding in diagnose(result.design, result):
         if finding.assumption is None:
             continue
         if finding.verdict in {"SUPPORTS", "CONCERN", "CONTRADICTS"}:

@@ -31,10 +31,11 @@ import numpy as np
 import pandas as pd
 
 from exportimpact.conformance import bands, honesty, statistics
+from exportimpact.conformance.arranged import Arranged
 from exportimpact.conformance.digests import digest, versions
 from exportimpact.conformance.replications import Bank, Cell, Order, Say
 from exportimpact.conformance.standing import Standing
-from exportimpact.conformance.subject import Subject, require_estimator
+from exportimpact.conformance.subject import Subject
 from exportimpact.conformance.tier import Tier, tier_of
 from exportimpact.core.provenance import parameters_of
 from exportimpact.synthetic import scenario, scenarios
@@ -153,7 +154,7 @@ def score(
     """
     bank = Bank(jobs=jobs, folder=cache, say=progress)
     tier = tier_of("calibration")
-    subjects = [Subject(require_estimator(e), tier, bank) for e in estimators]
+    subjects = [Subject.of(e, tier, bank) for e in estimators]
     scores: list[Score] = []
     for name in scenarios() if names is None else names:
         fill(subjects, name, seconds)
@@ -172,10 +173,10 @@ def fill(subjects: Sequence[Subject], name: str, seconds: float) -> None:
     tier, bank = subjects[0].tier, subjects[0].bank
     right = [s for s in subjects if s.standing(name).kind == "right"]
     own, null = _orders(name, tier)
-    bank.fill([(s.estimator, own) for s in subjects], seconds=seconds)
-    bank.fill([(s.estimator, own) for s in right])
+    bank.fill([(s.runner, own) for s in subjects], seconds=seconds)
+    bank.fill([(s.runner, own) for s in right])
     if null is not None:
-        bank.fill([(s.estimator, null) for s in right])
+        bank.fill([(s.runner, null) for s in right])
 
 
 def _orders(name: str, tier: Tier) -> tuple[Order, Order | None]:
@@ -188,11 +189,11 @@ def _orders(name: str, tier: Tier) -> tuple[Order, Order | None]:
 
 def _score(subject: Subject, name: str) -> Score:
     own, null = _orders(name, subject.tier)
-    rows = subject.bank.kept(subject.estimator, own.cell)
+    rows = subject.bank.kept(subject.runner, own.cell)
     found = subject.standing(name)
     refused = honesty.refused(rows)
     facts: dict[str, Any] = {
-        "estimator": label(subject.estimator),
+        "estimator": label(subject.runner),
         "scenario": name,
         "draws": len(rows),
         "refused": refused,
@@ -204,7 +205,7 @@ def _score(subject: Subject, name: str) -> Score:
     if len(known) > 1:
         facts |= _statistics(known)
     if null is not None and found.kind == "right":
-        without = subject.bank.kept(subject.estimator, null.cell)
+        without = subject.bank.kept(subject.runner, null.cell)
         without = without[(without["code"].fillna("") == "") & (without["truth"].abs() <= 1e-12)]
         if len(without):
             facts["size"] = float((without["p_value"] < bands.SIZE).mean())
@@ -282,8 +283,11 @@ def _outside(subject: Subject, known: pd.DataFrame, facts: dict[str, Any]) -> li
 
 
 def label(estimator: Any) -> str:
-    """Return an estimator's id with the options that are words."""
+    """Return an estimator's id with the options that are words, and how its designs are matched."""
+    if isinstance(estimator, Arranged):
+        return f"{label(estimator.estimator)} on {estimator.name}"
     words = [str(v) for v in parameters_of(estimator).values() if isinstance(v, str)]
+    words += [k for k, v in parameters_of(estimator).items() if v is False]
     name = str(estimator.spec.id)
     return f"{name} ({', '.join(words)})" if words else name
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
+from exportimpact.conformance.arranged import Arranged
 from exportimpact.conformance.tier import N_PERIODS
 from exportimpact.core.assumption import Requirement
 from exportimpact.core.provenance import Provenance
 from exportimpact.design import Design, SealedDesign
+from exportimpact.errors import ExportImpactError
 from exportimpact.synthetic import scenario
 
 Kind: TypeAlias = Literal["right", "broken", "unclear"]
@@ -51,7 +53,13 @@ class Standing:
 def standing(estimator: Any, name: str) -> Standing:
     """Return where `estimator` stands in the scenario `name`."""
     world, design = scenario(name), _first_design(name)
-    requires = Provenance.of(estimator, design).requires
+    try:
+        design = _matched(estimator, design)
+    except ExportImpactError as error:
+        reason = f"its design is refused: {error.code}"
+        return Standing("unclear", frozenset(), (), reason, design)
+    method = getattr(estimator, "estimator", estimator)
+    requires = Provenance.of(method, design).requires
     background = set(BACKGROUND)
     if design.outcome_spec.scale in IN_MEANS:
         background.add("no_dominant_firm")
@@ -68,6 +76,13 @@ def standing(estimator: Any, name: str) -> Standing:
         return Standing("broken", required, tuple(sorted(aimed or unmet)), "", design)
     reason = f"breaks more than one requirement: {', '.join(sorted(unmet))}"
     return Standing("unclear", required, tuple(sorted(unmet)), reason, design)
+
+
+def _matched(estimator: Any, design: SealedDesign) -> SealedDesign:
+    """Return the design as the estimator gets it."""
+    if not isinstance(estimator, Arranged):
+        return design
+    return design.match(estimator.matcher, lags=estimator.lags).seal()
 
 
 def draw_design(name: str, *, n_firms: int, seed: int, preset: str | None = None) -> Any:

@@ -97,7 +97,7 @@ def _judged(
     preset: str | None,
     judge: Callable[[Subject, str, pd.DataFrame], Ruling],
 ) -> Ruling:
-    rows = subject.bank.rows(subject.estimator, _order(subject, name, preset))
+    rows = subject.bank.rows(subject.runner, _order(subject, name, preset))
     refused = rows["code"].fillna("") != ""
     if refused.mean() > MAX_REFUSED:
         code = rows.loc[refused, "code"].mode().iloc[0]

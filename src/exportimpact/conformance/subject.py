@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from exportimpact.conformance.arranged import Arranged
 from exportimpact.conformance.digests import estimator_digest
 from exportimpact.conformance.replications import Bank
 from exportimpact.conformance.standing import Standing, standing
@@ -31,16 +32,39 @@ class Subject:
     tier : Tier
     bank : Bank
         Where replications are drawn and kept.
+    arranged : Arranged or None
+        How its designs are matched.
     """
 
     estimator: Any
     tier: Tier
     bank: Bank = field(default_factory=Bank)
+    arranged: Arranged | None = None
+
+    @classmethod
+    def of(cls, thing: Any, tier: Tier, bank: Bank) -> Subject:
+        """Return the subject of an estimator, or of one arranged with a matcher."""
+        require_estimator(thing)
+        if isinstance(thing, Arranged):
+            return cls(require_estimator(thing.estimator), tier, bank, thing)
+        return cls(thing, tier, bank)
+
+    @property
+    def runner(self) -> Any:
+        """What estimates a design as it is drawn: it is matched first where that is arranged."""
+        return self.estimator if self.arranged is None else self.arranged
 
     @cached_property
     def key(self) -> str:
         """Digest of the estimator's source and parameters."""
-        return estimator_digest(self.estimator)
+        return estimator_digest(self.runner)
+
+    def at(self, world: World) -> World:
+        """Return a world with its designs matched as arranged."""
+        if self.arranged is None:
+            return world
+        options = world.options | dict(self.arranged.options)
+        return replace(world, options=options)
 
     @cached_property
     def home(self) -> World:
@@ -53,7 +77,8 @@ class Subject:
         """
         refused = None
         for name in self._candidates():
-            world = World.of(scenario(name).draw(n_firms=_HOME_FIRMS, n_periods=N_PERIODS, seed=1))
+            drawn = scenario(name).draw(n_firms=_HOME_FIRMS, n_periods=N_PERIODS, seed=1)
+            world = self.at(World.of(drawn))
             try:
                 world.estimate(self.estimator)
             except ExportImpactError as error:
@@ -75,7 +100,7 @@ class Subject:
 
     def standing(self, name: str) -> Standing:
         """Return whether what it requires holds in a scenario."""
-        return standing(self.estimator, name)
+        return standing(self.runner, name)
 
     def _candidates(self) -> list[str]:
         names = [n for n in scenarios() if scenario(n).size <= 1000]
@@ -100,7 +125,7 @@ def subject_of(estimator: Any) -> Subject:
     """Return the subject that all checks of one estimator share inside a test run."""
     key = estimator_digest(require_estimator(estimator))
     if key not in _KNOWN:
-        _KNOWN[key] = Subject(estimator, tier_of("quick"), Bank(folder=_shared()))
+        _KNOWN[key] = Subject.of(estimator, tier_of("quick"), Bank(folder=_shared()))
     return _KNOWN[key]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exportimpact.conformance import api, documents, honesty, invariances, statistics
+from exportimpact.conformance.arranged import Arranged
 from exportimpact.conformance.check import Check
 from exportimpact.conformance.digests import versions
 from exportimpact.conformance.receipt import Entry, Receipt
@@ -90,9 +91,9 @@ def certify_all(
     tuple of Receipt
     """
     bank = Bank(jobs=jobs, folder=cache, say=progress)
-    subjects = [Subject(require_estimator(e), tier_of(tier), bank) for e in estimators]
+    subjects = [Subject.of(e, tier_of(tier), bank) for e in estimators]
     began = time.perf_counter()
-    bank.fill([(s.estimator, order) for s in subjects for order in _orders(s)])
+    bank.fill([(s.runner, order) for s in subjects for order in _orders(s)])
     shared = (time.perf_counter() - began) / max(len(subjects), 1)
     return tuple(_receipt(s, shared) for s in subjects)
 
@@ -117,6 +118,8 @@ def parametrize(
     import pytest
 
     def named(estimator: Any) -> str:
+        if isinstance(estimator, Arranged):
+            return f"{named(estimator.estimator)} on {estimator.name}"
         told = ",".join(f"{k}={v}" for k, v in parameters_of(estimator).items())
         return f"{type(estimator).__name__}({told})"
 
@@ -150,7 +153,7 @@ def _receipt(subject: Subject, shared: float) -> Receipt:
     spec, draws = subject.estimator.spec, subject.tier.draws
     return Receipt(
         estimator=spec.id,
-        title=spec.title,
+        title=spec.title if subject.arranged is None else f"{spec.title}, {subject.arranged.name}",
         parameters=parameters_of(subject.estimator),
         tier=subject.tier.name,
         declared=len(declared()),

@@ -145,7 +145,7 @@ class CellBuilder:
             cells=cells,
             design=self.design,
             sample=self._account(),
-            exhibits=(*terms.exhibits, *self._exhibits),
+            own_exhibits=tuple(self._exhibits),
             notes=(*self.design.facts, *self._notes, *_without_interval(cells)),
             not_identified=failed,
             labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},

@@ -44,7 +44,8 @@ class EstimationResult:
     design : the sealed design, or None in a result read from JSON
     sample : SampleAccount
         What left between the files and these estimates.
-    exhibits : tuple of Exhibit
+    own_exhibits : tuple of Exhibit
+        What the estimator shows; `exhibits` has what the design shows as well.
     notes : tuple of Message
         What a reader must know: seal, pre-support periods, level of errors.
     not_identified : tuple of (cohort, period, reason)
@@ -62,7 +63,7 @@ class EstimationResult:
     cells: CellSet
     design: Any
     sample: SampleAccount
-    exhibits: tuple[Exhibit, ...] = ()
+    own_exhibits: tuple[Exhibit, ...] = ()
     notes: tuple[Message, ...] = ()
     not_identified: tuple[tuple[int | str, int | str, Message], ...] = ()
     labels: Mapping[int, int | str] = field(default_factory=dict)
@@ -273,6 +274,13 @@ class EstimationResult:
     def max_step(self) -> Step:
         """The highest rung that the design allows: IV where a match did not balance."""
         return self.provenance.max_step
+
+    @property
+    def exhibits(self) -> tuple[Exhibit, ...]:
+        """What a matched design shows (balance, overlap, paths), then what the estimator shows."""
+        if self.design is None or self.estimand.reference == "typical":
+            return self.own_exhibits
+        return (*self.design.exhibits, *self.own_exhibits)
 
     @property
     def units(self) -> AnyArray:

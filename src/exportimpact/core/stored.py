@@ -100,7 +100,7 @@ def _result(payload: dict[str, Any]) -> EstimationResult:
         cells=_read_cells(payload["cells"]),
         design=None,
         sample=SampleAccount(sample["firms"], sample["firm_periods"], entries),
-        exhibits=tuple(_read_exhibit(e) for e in payload["exhibits"]),
+        own_exhibits=tuple(_read_exhibit(e) for e in payload["exhibits"]),
         notes=tuple(_message(n) for n in payload["notes"]),
         not_identified=tuple((g, t, _message(r)) for g, t, r in payload["not_identified"]),
         labels={int(k): v for k, v in payload["labels"]},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.step import Step
 from exportimpact.language import Message
 
@@ -31,7 +30,6 @@ class Terms:
         Whether weights were estimated in a way whose error is not known.
     lags : int
         Outcomes before support that firms were matched on.
-    exhibits : tuple of Exhibit
     """
 
     firms: Firms = "supported"
@@ -41,4 +39,3 @@ class Terms:
     missed: tuple[Message, ...] = ()
     no_error: bool = False
     lags: int = 0
-    exhibits: tuple[Exhibit, ...] = ()

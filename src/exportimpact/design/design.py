@@ -22,6 +22,7 @@ from exportimpact._typing import (
 from exportimpact.core import diagnostic
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.cell import Cell
+from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.finding import Finding
 from exportimpact.core.outcome import Outcome
 from exportimpact.core.terms import Terms
@@ -31,11 +32,16 @@ from exportimpact.design import covariates as covariate_matrix
 from exportimpact.design.identify import Identifier, Unidentified
 from exportimpact.design.matching import Matcher, Matching, Thresholds
 from exportimpact.design.matching.balance import balance_table
+from exportimpact.design.matching.exhibits import exhibits as exhibits_of
 from exportimpact.design.matching.terms import account_of, terms_of
 from exportimpact.design.sample import Sample, draw_sample
 from exportimpact.design.seal import seal_hash
 from exportimpact.design.wide import Wide
 from exportimpact.language import Message
+
+_BEFORE_MATCHING = frozenset(
+    {"aligned", "cohort_codes", "cohort_firms", "_sample", "_identifier", "_covariates", "_wide"}
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,9 +160,16 @@ class Design:
         InputError, ColumnError, NotIdentifiedError
             EI-M01 to EI-M12; each message says what to change.
         """
-        given = {f.name: getattr(self, f.name) for f in fields(Design)}
-        given |= {"matcher": matcher, "horizon": horizon, "lags": lags}
-        return Design(**given | {"thresholds": thresholds or Thresholds()})
+        other = object.__new__(Design)
+        # What does not depend on matching has been worked out and checked: it is handed on.
+        kept = {f.name for f in fields(Design)} | _BEFORE_MATCHING
+        vars(other).update({name: value for name, value in vars(self).items() if name in kept})
+        vars(other).update(
+            matcher=matcher, horizon=horizon, lags=lags, thresholds=thresholds or Thresholds()
+        )
+        checks.check_matching(other)
+        other.matching  # noqa: B018 - a match that cannot be made is refused here
+        return other
 
     def balance(
         self, *, squares: bool = False, interactions: bool = False, cohort: int | None = None
@@ -178,7 +191,9 @@ class Design:
             (missing for truth values), ks. Differences are in standard deviations of all supported
             firms before matching; _after is missing in a design that is not matched.
         """
-        return balance_table(self, squares=squares, interactions=interactions, cohort=cohort)
+        if squares or interactions or cohort is not None:
+            return balance_table(self, squares=squares, interactions=interactions, cohort=cohort)
+        return self._balance.copy()
 
     def in_tie_order(self, seed: int) -> Design:
         """Return the design with equally near firms matched in a random order instead of by id."""
@@ -240,6 +255,10 @@ class Design:
         return None if self.matcher is None else Matching.of(self, self.matcher)
 
     @cached_property
+    def _balance(self) -> pd.DataFrame:
+        return balance_table(self)
+
+    @cached_property
     def terms(self) -> Terms:
         """Whose effect it is after matching, and how high results may climb."""
         return terms_of(self)
@@ -248,6 +267,11 @@ class Design:
     def aligned(self) -> AlignedSupport:
         """The support in the order of the panel's firms."""
         return self.support.align(self.panel)
+
+    @cached_property
+    def exhibits(self) -> tuple[Exhibit, ...]:
+        """What a matched design has to show: sizes, balance, overlap, paths before support."""
+        return exhibits_of(self)
 
     @property
     def covariate_names(self) -> tuple[str, ...]:

@@ -76,9 +76,14 @@ def doubly_robust(
 
 
 def augmented(
-    dy: FloatArray, d: FloatArray, w: FloatArray, X: FloatArray, fit: LeastSquares
+    dy: FloatArray,
+    d: FloatArray,
+    w: FloatArray,
+    s: FloatArray,
+    X: FloatArray,
+    fit: LeastSquares,
 ) -> tuple[float, FloatArray]:
-    """Return the weighted difference in residuals of a fit to comparison firms with equal weights.
+    """Return the difference (weights w) in residuals of a fit to comparison firms (weights s).
 
     The influence takes the weights as given; the fit's own part is in it.
     """
@@ -89,7 +94,7 @@ def augmented(
     psi = (
         w1 * (residual - mean1) / w1.sum()
         - w0 * (residual - mean0) / w0.sum()
-        - (1 - d) * residual * (X @ (fit.bread @ by_fit))
+        - s * (1 - d) * residual * (X @ (fit.bread @ by_fit))
     )
     return float(mean1 - mean0), psi
 

@@ -129,7 +129,7 @@ def failures(design: Design) -> tuple[Message, ...]:
     """Return which limits a matched design misses, in words; none for a design without matching."""
     if design.matching is None:
         return ()
-    limits, table = design.thresholds, balance_table(design)
+    limits, table = design.thresholds, design.balance()
     own = table[table["kind"] == COVARIATE]
     found = []
     gap = own["smd_after"].abs()

@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportimpact._typing import FloatArray
 from exportimpact.core.exhibit import Exhibit
-from exportimpact.design.matching.balance import PATH, balance_table
+from exportimpact.design.matching.balance import PATH
 from exportimpact.design.matching.matched import CohortMatch
 from exportimpact.design.matching.propensity import fitted
 from exportimpact.design.matching.riskset import time_name, time_of
@@ -23,9 +23,10 @@ _BINS = 24
 
 
 def exhibits(design: Design) -> tuple[Exhibit, ...]:
-    """Return the exhibits of a matched design: sizes, balance, love plot, overlap, paths."""
-    assert design.matching is not None
-    table = balance_table(design)
+    """Return sizes, balance, love plot, overlap and paths; nothing of a design without a match."""
+    if design.matching is None:
+        return ()
+    table = design.balance()
     found = [
         Exhibit("match_sizes", "match_sizes", design.matching.sizes()),
         Exhibit("balance", "balance", table, notes=(message("match.denominator"),)),

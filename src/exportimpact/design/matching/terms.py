@@ -10,7 +10,6 @@ from exportimpact.core.account import SampleAccount
 from exportimpact.core.step import Step
 from exportimpact.core.terms import Firms, Terms
 from exportimpact.design.matching.balance import failures
-from exportimpact.design.matching.exhibits import exhibits
 from exportimpact.language import Message, message
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ def terms_of(design: Design) -> Terms:
         missed=missed,
         no_error=matching.no_error,
         lags=design.lags,
-        exhibits=exhibits(design),
     )
 
 

@@ -21,6 +21,8 @@ class Sample:
     ----------
     y, d, w : (n_rows,)
         Outcome or change, whether supported, weights.
+    s : (n_rows,)
+        Sampling weights at the base period, without those of matching.
     X : (n_rows, k)
         A constant, covariates and matched lags.
     reason : Message or None
@@ -30,6 +32,7 @@ class Sample:
     y: FloatArray
     d: FloatArray
     w: FloatArray
+    s: FloatArray
     X: FloatArray
     reason: Message | None
 
@@ -58,4 +61,6 @@ def sample_of(design: Any, cell: Cell, *, change: bool) -> Sample:
     elif dependent.any():
         named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
         reason = message("cell.collinear", covariates=named)
-    return Sample(y, cell.is_supported, cell.weights, X, reason)
+    weight = design.panel.weight
+    s = np.ones(y.size) if weight is None else weight[cell.rows, cell.base_index]
+    return Sample(y, cell.is_supported, cell.weights, s, X, reason)

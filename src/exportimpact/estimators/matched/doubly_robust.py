@@ -141,7 +141,7 @@ class DoublyRobust:
 
     def _predicted(self, sample: Sample, learn: Any, inside: Any) -> FloatArray:
         if self.regressor is None:
-            fit = least_squares(sample.X[learn], sample.y[learn], np.ones(int(learn.sum())))
+            fit = least_squares(sample.X[learn], sample.y[learn], sample.s[learn])
             return np.asarray(sample.X[inside] @ fit.coefficients)
         from sklearn.base import clone
 
@@ -154,5 +154,5 @@ class DoublyRobust:
 
 def _augmented(sample: Sample) -> tuple[float, FloatArray]:
     other = sample.d == 0
-    fit = least_squares(sample.X[other], sample.y[other], np.ones(int(other.sum())))
-    return two_by_two.augmented(sample.y, sample.d, sample.w, sample.X, fit)
+    fit = least_squares(sample.X[other], sample.y[other], sample.s[other])
+    return two_by_two.augmented(sample.y, sample.d, sample.w, sample.s, sample.X, fit)
