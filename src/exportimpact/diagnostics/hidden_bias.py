@@ -29,6 +29,7 @@ from exportimpact.diagnostics.averages import Averages, Sets, averages_of, sets_
 from exportimpact.errors import InputError
 from exportimpact.language import Message, message
 from exportimpact.numerics import evalue, omitted, oster, rosenbaum
+from exportimpact.numerics.distributions import f_upper
 
 MIN_GAMMA = 1.5
 MIN_DELTA = 1.0
@@ -180,7 +181,7 @@ def oster_delta(design: Any, result: EstimationResult) -> Iterator[Finding]:
     except InputError as error:
         yield _silent("oster_delta", message("finding.cannot_fit", why=error.message), _OSTER)
         return
-    if moved.r2_full - moved.r2_short < LITTLE or not np.isfinite(delta):
+    if _explain_little(sample, moved) or not np.isfinite(delta):
         percent = 100 * (moved.r2_full - moved.r2_short)
         yield _silent("oster_delta", message("finding.little_explained", percent=percent), _OSTER)
         return
@@ -195,6 +196,17 @@ def oster_delta(design: Any, result: EstimationResult) -> Iterator[Finding]:
         r2_max=oster.r2_of_everything(moved),
     )
     yield Finding("oster_delta", judged(firm), text, None, delta, MIN_DELTA, _OSTER)
+
+
+def _explain_little(sample: Averages, moved: oster.CoefficientMovement) -> bool:
+    """Return whether covariates explain next to nothing of the outcome, or no more than chance."""
+    gained = moved.r2_full - moved.r2_short
+    columns = int((~sample.is_fixed).sum())
+    left = sample.y.size - sample.X.shape[1] - 1
+    if gained < LITTLE or left < 1:
+        return True
+    statistic = (gained / columns) / (max(1 - moved.r2_full, 1e-300) / left)
+    return f_upper(statistic, columns, left) >= _LEVEL
 
 
 @diagnostic(id="e_value", assumption=None, needs="result", threshold_source=_VANDERWEELE)

@@ -50,7 +50,7 @@ def match_balance(design: Any) -> Finding:
 
 
 def _largest_difference(design: Any) -> float | None:
-    table = next(e.table for e in design.terms.exhibits if e.id == "balance")
+    table = design.balance()
     gaps = table.loc[table["kind"] == "covariate", "smd_after"].abs().dropna()
     return float(gaps.max()) if len(gaps) else None
 

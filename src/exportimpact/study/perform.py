@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from exportimpact.core.finding import Finding
+from exportimpact.core.provenance import parameters_of
 from exportimpact.core.result import EstimationResult
 from exportimpact.design import SealedDesign
 from exportimpact.diagnostics import diagnose
 from exportimpact.evaluation import Evaluation, evaluate, headline_result
 from exportimpact.evaluation.known import Known
-from exportimpact.study.assemble import Inputs, about, designs, load, plan
+from exportimpact.study.assemble import Inputs, about, designs, load, placebo_designs, plan
 
 if TYPE_CHECKING:
     from exportimpact.study.file import StudyFile
@@ -71,9 +72,10 @@ def perform(
         inputs = load(file)
         say("sealing the design")
         sealed = designs(file.study, inputs)
+        placebo = placebo_designs(file.study, inputs)
         results = tuple(_estimates(file, sealed, say))
         say("checking what can be checked")
-        findings = _findings(sealed, results)
+        findings = _findings(file, sealed, results, placebo)
         return _reported(file, inputs, sealed, results, findings, _known(synthetic), say)
 
 
@@ -107,13 +109,35 @@ def _estimates(
 
 
 def _findings(
-    sealed: Sequence[SealedDesign], results: Sequence[EstimationResult]
+    file: StudyFile,
+    sealed: Sequence[SealedDesign],
+    results: Sequence[EstimationResult],
+    placebo: Sequence[SealedDesign],
 ) -> dict[str, tuple[Finding, ...]]:
     """Findings on the highest rung of each outcome, which is the one that a reader relies on."""
     found = {}
     for design in sealed:
-        found[design.outcome] = diagnose(design, headline_result(results, design.outcome))
+        head = headline_result(results, design.outcome)
+        placebos = _placebo_results(file, head, placebo)
+        found[design.outcome] = diagnose(design, head, placebos=placebos)
     return found
+
+
+def _placebo_results(
+    file: StudyFile, head: EstimationResult, placebo: Sequence[SealedDesign]
+) -> list[EstimationResult]:
+    """Estimate outcomes that support cannot move as the headline was estimated."""
+    own = head.provenance
+    estimator = next(
+        e
+        for e in file.estimators
+        if e.spec.id == own.estimator and parameters_of(e) == own.parameters
+    )
+    made = []
+    for design in placebo:
+        with about(f"Placebo outcome {design.outcome!r}"):
+            made.append(estimator.estimate(design))
+    return made
 
 
 def _known(synthetic: Mapping[str, Any] | None) -> Known | None:
