@@ -30,6 +30,9 @@ ASSUMPTIONS: frozenset[str] = frozenset(
 )
 """Names that requirements and scenarios may use; each has a sentence in the catalogue."""
 
+OF_MATCHES = frozenset({"close_matches"})
+"""Assumptions about what a matcher did, on which a scenario has no say."""
+
 
 @dataclass(frozen=True)
 class Requirement:

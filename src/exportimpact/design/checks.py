@@ -106,12 +106,11 @@ def check_support(design: Design) -> None:
 
 def check_matching(design: Design) -> None:
     """Raise a coded error for matching that cannot mean anything."""
-    if design.matcher is None:
-        return
-    if isinstance(design.matcher, type) or not isinstance(design.matcher, Matcher):
+    matcher: object = design.matcher
+    if isinstance(matcher, type) or not isinstance(matcher, Matcher):
         raise InputError(
             "EI-D14",
-            f"{design.matcher!r} is not a matcher, so that it is not known who is to be compared. "
+            f"{matcher!r} is not a matcher, so that it is not known who is to be compared. "
             "Pass an instance such as ei.matching.Nearest(caliper=0.2).",
         )
     for option in ("horizon", "lags"):

@@ -123,7 +123,8 @@ class Design:
             object.__setattr__(self, "covariates", tuple(self.covariates))
         checks.check_options(self)
         checks.check_support(self)
-        checks.check_matching(self)
+        if self.matcher is not None:
+            checks.check_matching(self)
         # Bad covariates and matches are refused here, not at the first estimate.
         self._identifier, self.matching  # noqa: B018
 

@@ -2,10 +2,10 @@
 
 The assignment problem is solved on the sparse graph of nearest neighbours by the algorithm of
 Jonker & Volgenant (1987, doi:10.1007/BF02278710). Each treated unit may also stay with a stand-in
-of its own. For a unit whose list of neighbours is not complete, the stand-in costs as much as the
-list reaches, hence no more than any neighbour that is not listed. The solution is therefore optimal
-among all pairings as soon as no such stand-in is used; until then the lists of those who use one
-grow.
+of its own, dearer than any chain of neighbours. The graph is complete enough when the list of each
+treated unit reaches as far as its price, which is the cost of the cheapest chain from it to a
+comparison unit that is free: then no neighbour that is not listed could improve the pairing, by
+complementary slackness. Until then the lists that fall short grow.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from exportimpact.numerics.pairing_problem import (
 from exportimpact.numerics.pairing_search import Near, searcher_of
 
 _LISTED = 8
+_GROWTH = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +69,17 @@ def optimal(problem: PairingProblem, *, ratio: int) -> Pairs:
     stock = stock_of(problem)
     searcher = searcher_of(problem, stock)
     n1 = len(problem.treated)
-    loose, count = np.arange(n1), max(_LISTED, 2 * ratio)
-    graph = _grown(None, searcher.near(loose, count), loose, stock, n1 * ratio)
+    short, count = np.arange(n1), np.full(n1, max(_LISTED, 2 * ratio))
+    graph = _grown(None, searcher.near(short, int(count[0])), short, stock, n1 * ratio)
     while True:
-        edge, lacking = _solve(graph, ratio)
-        loose = lacking[np.isfinite(graph.reach[lacking])]
-        if not loose.size:
+        edge, price = _solve(graph, ratio)
+        short = np.flatnonzero(graph.reach < price * (1 - 1e-12))
+        if not short.size:
             break
-        count *= 2
-        graph = _grown(graph, searcher.near(loose, count), loose, stock, n1 * ratio)
+        count[short] *= _GROWTH
+        for size in np.unique(count[short]):
+            units = short[count[short] == size]
+            graph = _grown(graph, searcher.near(units, int(size)), units, stock, n1 * ratio)
     treated, comparison = graph.treated[edge], _lowest(graph, edge, stock)
     return pairs_of(problem, treated, comparison, _tied(problem, graph, edge, comparison))
 
@@ -102,38 +105,80 @@ def _grown(graph: _Graph | None, near: Near, units: IntArray, stock: Stock, most
     )
 
 
-def _solve(graph: _Graph, ratio: int) -> tuple[IntArray, IntArray]:
-    """Return the edges of the best pairing, and the treated units that use a stand-in.
+def _solve(graph: _Graph, ratio: int) -> tuple[IntArray, FloatArray]:
+    """Return the edges of the best pairing in the graph, and the price of each treated unit.
 
     Each treated unit has `ratio` rows. A later row's stand-in costs less, so that comparison units
     that are scarce are spread.
     """
     n1 = graph.reach.size
     if not graph.unit.size:
-        return graph.unit, np.arange(n1)
+        return graph.unit, np.full(n1, np.inf)
     columns, column = np.unique(graph.unit, return_inverse=True)
-    finite = graph.reach[np.isfinite(graph.reach)]
-    top = max(float(graph.distance.max()), float(finite.max(initial=0.0)))
     # The solver takes zero for no edge; a constant on all edges changes no choice.
-    shift = top if top > 0 else 1.0
-    unmatched = (n1 * ratio + 1) * (top + shift)
+    shift = float(graph.distance.max()) or 1.0
+    alone: FloatArray = (n1 * ratio + 1) * 2 * shift * np.arange(ratio, 0.0, -1.0)
+    treated = np.arange(n1)
     rows, cols, costs = [], [], []
     for r in range(ratio):
-        stand_in = np.where(np.isfinite(graph.reach), graph.reach, unmatched * (ratio - r))
-        rows += [graph.treated + r * n1, np.arange(n1) + r * n1]
-        cols += [column, columns.size + np.arange(n1) + r * n1]
-        costs += [graph.distance + shift, stand_in + shift]
+        rows += [graph.treated + r * n1, treated + r * n1]
+        cols += [column, columns.size + treated + r * n1]
+        costs += [graph.distance + shift, np.full(n1, alone[r] + shift)]
     shape = (n1 * ratio, columns.size + n1 * ratio)
-    entries = (np.concatenate(costs), (np.concatenate(rows), np.concatenate(cols)))
+    # SciPy before 1.12 takes no other indices than 32-bit ones.
+    at = tuple(np.concatenate(part).astype(np.int32) for part in (rows, cols))
+    entries = (np.concatenate(costs), at)
     matrix = scipy.sparse.csr_array(entries, shape=shape)
     row, chosen = scipy.sparse.csgraph.min_weight_full_bipartite_matching(matrix)
-    treated, real = row % n1, chosen < columns.size
-    edges = np.lexsort((graph.unit, graph.treated))
-    width = columns.size
-    found = np.searchsorted(
-        (graph.treated * width + column)[edges], (treated * width + chosen)[real]
-    )
-    return edges[found], np.unique(treated[~real])
+    row, chosen = row[chosen < columns.size], chosen[chosen < columns.size]
+    key = graph.treated * columns.size + column
+    order = np.argsort(key)
+    edge = order[np.searchsorted(key[order], row % n1 * columns.size + chosen)]
+    holder = np.full(columns.size, -1)
+    holder[chosen] = row
+    return edge, _prices(graph, column, holder, edge, alone, order)
+
+
+def _prices(
+    graph: _Graph,
+    column: IntArray,
+    holder: IntArray,
+    edge: IntArray,
+    alone: FloatArray,
+    order: IntArray,
+) -> FloatArray:
+    """Return the cost of the cheapest chain from each treated unit to somebody free, (n1,).
+
+    Chains are lengthened step by step (Bellman 1958, doi:10.1090/qam/102435): taking the comparison
+    unit of somebody costs its distance, saves that of its holder, and costs the holder's price.
+    """
+    n1, ratio = graph.reach.size, alone.size
+    treated, distance, column = graph.treated[order], graph.distance[order], column[order]
+    saved = np.zeros(holder.size)
+    saved[_columns_of(edge, order, column)] = graph.distance[edge]
+    first = np.flatnonzero(np.diff(treated, prepend=-1))
+    somebody = treated[first]
+    held = holder[column]
+    cost, free = distance - saved[column], held < 0
+    price = np.repeat(alone, n1)
+    for _ in range(n1 * ratio):
+        chain = np.where(free, cost, cost + price[held])
+        cheapest = np.full(n1, np.inf)
+        cheapest[somebody] = np.minimum.reduceat(chain, first)
+        new = np.minimum(np.repeat(alone, n1), np.tile(cheapest, ratio))
+        settled = bool((new >= price - 1e-12 * alone[-1] / (n1 + 1)).all())
+        price = np.minimum(price, new)
+        if settled:
+            break
+    highest: FloatArray = price.reshape(ratio, n1).max(axis=0)
+    return highest
+
+
+def _columns_of(edge: IntArray, order: IntArray, column: IntArray) -> IntArray:
+    """Return the columns of edges, when `column` is in `order`."""
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    return column[place[edge]]
 
 
 def _lowest(graph: _Graph, edge: IntArray, stock: Stock) -> IntArray:

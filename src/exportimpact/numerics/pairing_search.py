@@ -18,7 +18,7 @@ import scipy
 from exportimpact._typing import AnyArray, BoolArray, FloatArray, IntArray
 from exportimpact.numerics.pairing_problem import PairingProblem, Stock, sort_key
 
-_TREE_COORDINATES = 6
+_TREE_COORDINATES = 8
 _BLOCK_CELLS = 1_000_000
 _BLOCK_ROWS = 128
 _STRIDE = 8

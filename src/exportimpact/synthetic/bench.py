@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from exportimpact.core.assumption import ASSUMPTIONS
+from exportimpact.core.assumption import ASSUMPTIONS, OF_MATCHES
 from exportimpact.data import NEVER, Assignment, Panel
 from exportimpact.data.cards import html_card, text_card
 from exportimpact.errors import InputError, did_you_mean
@@ -123,7 +123,7 @@ class Scenario:
     @property
     def approximate(self) -> frozenset[str]:
         """Assumptions that hold only about: neither promised nor broken on purpose."""
-        return ASSUMPTIONS - self.holds - self.fails
+        return ASSUMPTIONS - OF_MATCHES - self.holds - self.fails
 
     def __repr__(self) -> str:
         return text_card(*self._card())

@@ -79,6 +79,8 @@ class CohortMatch:
         None when nothing was estimated, or when its error is not known (`no_error`).
     on : (n, q) or None
         What was matched on, with a constant; None when weights are smooth in their parameters.
+    strata : (n,) or None
+        Codes of exact strata, where these are large enough for means of their own.
     tied : (n_tied,) units
         Supported firms for which several comparison firms were equally near.
     left : tuple of (reason, (n,) rows)
@@ -93,6 +95,7 @@ class CohortMatch:
     score: Score | None = None
     estimated: Estimated | None = None
     on: FloatArray | None = None
+    strata: IntArray | None = None
     tied: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     left: tuple[tuple[Message, IntArray], ...] = ()
     target: Target = "supported"
@@ -157,7 +160,10 @@ class CohortMatch:
         whole = np.zeros(self.risk.rows.size)
         inside = np.zeros(self.risk.rows.size, dtype=bool)
         inside[units] = True
-        changed = psi if self.on is None else _in_residuals(psi, own, weights, self.on[units])
+        strata = None if self.strata is None else self.strata[units]
+        changed = psi
+        if self.on is not None:
+            changed = _in_residuals(psi, own, weights, self.on[units], strata)
         whole[units] = changed
         if self.estimated is not None:
             whole += self.estimated.influence @ (changed @ self.estimated.slope[units])
@@ -166,20 +172,36 @@ class CohortMatch:
         return self.risk.rows[inside][order], whole[inside][order]
 
 
-def _in_residuals(psi: FloatArray, d: FloatArray, w: FloatArray, M: FloatArray) -> FloatArray:
-    """Return psi without the part that matched firms share."""
+def _in_residuals(
+    psi: FloatArray, d: FloatArray, w: FloatArray, M: FloatArray, strata: IntArray | None
+) -> FloatArray:
+    """Return psi without what matched firms share: a line in M and a mean for each stratum."""
     other = d == 0
+    code = np.zeros(d.size, dtype=np.int64) if strata is None else strata
+    M = M[:, 1:] - _stratum_means(M[:, 1:], w * other, code)[code]
     keep = ~dependent_columns(M[other] * np.sqrt(w[other])[:, None])
     M = M[:, keep]
-    if M.shape[1] < 2 or other.sum() <= M.shape[1]:
+    if other.sum() <= 1 + M.shape[1] or (strata is None and not M.shape[1]):
         return psi
+    outcome = np.where(other, -psi / w, 0.0)
+    mean = _stratum_means(outcome[:, None], w * other, code)[code, 0]
     root = np.sqrt(w[other])
-    outcome = -psi[other] / w[other]
-    slope = np.linalg.lstsq(M[other] * root[:, None], outcome * root, rcond=None)[0]
-    fitted = M @ slope
+    gap = (outcome - mean)[other]
+    slope = np.linalg.lstsq(M[other] * root[:, None], gap * root, rcond=None)[0]
+    fitted = mean + M @ slope
     out = psi.copy()
     out[other] += w[other] * fitted[other]
     own = d == 1
     total, others = w[own].sum(), w[other].sum()
     out[own] -= w[own] * (fitted[own] - w[own] @ fitted[own] / total) * others / total
     return out
+
+
+def _stratum_means(values: FloatArray, w: FloatArray, code: IntArray) -> FloatArray:
+    """Return weighted means by stratum, (n_strata, k); 0 where a stratum weighs nothing."""
+    n = int(code.max(initial=0)) + 1
+    total = np.bincount(code, w, n)
+    means = np.zeros((n, values.shape[1]))
+    for place, x in enumerate(values.T):
+        means[:, place] = np.bincount(code, w * x, n) / np.where(total > 0, total, 1.0)
+    return means

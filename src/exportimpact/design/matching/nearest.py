@@ -29,6 +29,7 @@ Order: TypeAlias = Literal["largest", "smallest", "closest", "random", "id"]
 Ties: TypeAlias = Literal["average", "id"]
 CaliperIn: TypeAlias = Literal["sd", "unit"]
 _ROUNDING = 1e-9
+_FIRMS_PER_STRATUM = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,18 +312,13 @@ def paired(
     left: tuple[tuple[Message, IntArray], ...] = ()
     if alone.size:
         left = ((message("match.no_near_firm"), risk.supported[alone]),)
-    exact = problem.stratum_treated is not None
-    codes = None
-    if exact:
-        assert problem.stratum_treated is not None
-        assert problem.stratum_comparison is not None
-        codes = np.concatenate([problem.stratum_treated, problem.stratum_comparison])
     return CohortMatch(
         risk=risk,
         form=Paired(pairs.treated, n + pairs.comparison, pairs.distance, pairs.share, risk.weights),
         score=made.score,
         estimated=made.moved,
-        on=_on(made.on, codes),
+        on=made.on,
+        strata=_large(problem),
         tied=pairs.tied,
         left=left,
         no_error=made.no_error,
@@ -336,14 +332,13 @@ def _nobody(risk: RiskSet, problem: PairingProblem) -> Message:
     return message("match.nobody_near", cohort=risk.label, firms=risk.n_supported)
 
 
-def _on(on: FloatArray, codes: IntArray | None) -> FloatArray:
-    """Return what was matched on, with a dummy for each exact stratum where these are few."""
-    if codes is None:
-        return on
-    present = np.unique(codes)
-    if present.size < 2 or present.size > codes.size / 20:
-        return on
-    return np.column_stack([on, *(codes == c for c in present[1:])])
+def _large(problem: PairingProblem) -> IntArray | None:
+    """Return the codes of exact strata where these hold twenty firms on average."""
+    own, others = problem.stratum_treated, problem.stratum_comparison
+    if own is None or others is None:
+        return None
+    codes = np.concatenate([own, others])
+    return codes if np.unique(codes).size <= codes.size / _FIRMS_PER_STRATUM else None
 
 
 def _codes(risk: RiskSet, name: str) -> tuple[IntArray, IntArray]:
