@@ -235,7 +235,9 @@ def test_what_is_no_placebo_is_refused(make, code):
 
 def test_one_difference_for_each_supported_firm():
     y = outcomes()
-    sealed, result = evaluated(y, matcher=Nearest(replace=True, ratio=2), covariates=["x"])
+    plain = ei.matched.MatchedDifference(correct="none")
+    matcher = Nearest(replace=True, ratio=2)
+    sealed, result = evaluated(y, matcher=matcher, covariates=["x"], estimator=plain)
     sets = averages.sets_of(sealed, result)
     pairs = sealed.matching.pairs()
     gain = y[:, YEARS >= START].mean(axis=1) - y[:, START - 1 == YEARS][:, 0]
@@ -251,13 +253,27 @@ def test_one_difference_for_each_supported_firm():
     assert "share comparison firms" in str(found.message)
 
 
+def test_differences_are_of_what_the_regression_does_not_explain():
+    """Averaged over firms they are the corrected effect of the same estimator."""
+    for change in (True, False):
+        estimator = ei.matched.MatchedDifference(change=change)
+        sealed, result = evaluated(matcher=Nearest(replace=True), estimator=estimator)
+        difference = averages.sets_of(sealed, result).difference
+        assert difference.mean() == pytest.approx(result.overall("simple").estimate)
+        raw = ei.matched.MatchedDifference(change=change, correct="none").estimate(sealed)
+        plain = averages.sets_of(sealed, raw).difference
+        assert plain.mean() == pytest.approx(raw.overall("simple").estimate)
+        assert difference.std() < plain.std()
+
+
 def test_differences_leave_out_what_is_not_observed():
     y = outcomes()
-    sealed, _ = evaluated(y, estimator=LEVELS, covariates=["x"])
+    plain = ei.matched.MatchedDifference(change=False, correct="none")
+    sealed, _ = evaluated(y, estimator=plain, covariates=["x"])
     pairs = sealed.matching.pairs()
     y[pairs["comparison"].iloc[0], YEARS == 2019] = np.nan
     y[pairs["supported"].iloc[1], YEARS > START] = np.nan
-    sealed, result = evaluated(y, estimator=LEVELS, covariates=["x"])
+    sealed, result = evaluated(y, estimator=plain, covariates=["x"])
     pd.testing.assert_frame_equal(sealed.matching.pairs(), pairs)
     since = (y[pairs["supported"]] - y[pairs["comparison"]])[:, YEARS >= START]
     np.testing.assert_allclose(

@@ -15,6 +15,7 @@ from exportimpact._typing import BoolArray, FloatArray, IntArray
 from exportimpact.core.cell import Cell
 from exportimpact.core.result import EstimationResult
 from exportimpact.design.matching.forms import Paired
+from exportimpact.numerics.regression import dependent_columns, least_squares
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,8 @@ class Sets:
     Attributes
     ----------
     difference : (n_sets,)
-        Mean over periods since support: the firm's outcome less its matches' weighted mean.
+        Mean over periods since support: the firm's outcome less its matches' weighted mean; of what
+        a regression among matched comparison firms does not explain, where the estimator has one.
     shared : bool
         Whether a comparison firm is in several sets.
     several : bool
@@ -106,6 +108,9 @@ def sets_of(design: Any, result: EstimationResult) -> Sets | None:
         total, count = np.zeros(n), np.zeros(n)
         for cell in cells.get(cohort, ()):
             y = _outcome(design, result, cell, risk)
+            largest = max(largest, float(np.nanmax(np.abs(y), initial=0.0)))
+            if _has_regression(result):
+                y = _unexplained(y, match)
             pair = np.isfinite(y[form.supported]) & np.isfinite(y[form.comparison])
             own, other = form.supported[pair], form.comparison[pair]
             share = form.share[pair] * form.base[other]
@@ -115,12 +120,31 @@ def sets_of(design: Any, result: EstimationResult) -> Sets | None:
             total[there] += y[there] - mean[there] / weight[there]
             count[there] += 1
             several = several or bool((np.bincount(own) > 1).any())
-            largest = max(largest, float(np.abs(y[own]).max(initial=0.0)))
         differences.append(total[count > 0] / count[count > 0])
     difference = np.concatenate(differences) if differences else np.zeros(0)
     # What rounding alone keeps from zero is no difference.
     difference[np.abs(difference) <= 1e-12 * largest] = 0.0
     return Sets(difference, _any_shared(design), several)
+
+
+def _has_regression(result: EstimationResult) -> bool:
+    """Return whether a regression is in the estimate; zeros and ones stay as they are."""
+    record = result.provenance
+    if result.estimand.scale == "binary":
+        return False
+    return record.estimator == "doubly_robust" or record.parameters.get("correct") == "regression"
+
+
+def _unexplained(y: FloatArray, match: Any) -> FloatArray:
+    """Return residuals of a regression on covariates among matched comparison firms."""
+    risk = match.risk
+    columns = np.column_stack([np.ones(y.size), risk.X])
+    inside = (risk.is_supported == 0) & (match.weights > 0) & np.isfinite(y)
+    columns = columns[:, ~dependent_columns(columns[inside])]
+    if inside.sum() <= columns.shape[1]:
+        return y
+    fit = least_squares(columns[inside], y[inside], match.weights[inside])
+    return np.asarray(y - columns @ fit.coefficients)
 
 
 def _any_shared(design: Any) -> bool:

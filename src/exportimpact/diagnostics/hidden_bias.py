@@ -50,7 +50,8 @@ def rosenbaum_bounds(design: Any, result: EstimationResult) -> Iterator[Finding]
     """Return how far the odds of support of matched firms may differ before the test gives way.
 
     One difference for each supported firm: the mean over its periods since support of its outcome
-    less that of its matches. Signed-rank test, for a binary outcome the sign test.
+    less that of its matches, both less what the estimator's regression explains (Rosenbaum 2002,
+    doi:10.1214/ss/1042727942). Signed-rank test; for a binary outcome the sign test.
     """
     if not _asked(result):
         return

@@ -20,12 +20,13 @@ from exportimpact.core.result import EstimationResult
 from exportimpact.design.facts import TESTABLE
 from exportimpact.language import message
 
-CONTRADICTED = 0.05
+CONTRADICTED = 0.01
+CONCERNED = 0.05
 SUPPORTED = 0.10
 _CONVENTION = "package convention; Stuart (2010), doi:10.1214/09-STS313"
 _LAGGED = (
-    "package convention: p below 0.05 contradicts, p of 0.10 or more from two periods supports; "
-    "Imbens & Rubin (2015), doi:10.1017/CBO9781139025751, chapter 21"
+    "package convention: p below 0.01 contradicts, below 0.05 concerns, p of 0.10 or more from two "
+    "periods supports; Imbens & Rubin (2015), doi:10.1017/CBO9781139025751, chapter 21"
 )
 _ABOUT = "unconfoundedness"
 
@@ -60,7 +61,9 @@ def placebo_lagged(design: Any, result: EstimationResult) -> Iterator[Finding]:
     """Return the joint test that there is no effect on outcomes before the base period.
 
     Where firms with the same covariates are taken to differ in nothing that matters, they should
-    not differ in earlier outcomes either. Outcomes that firms were matched on are left out.
+    not differ in earlier outcomes either. That is plausible rather than implied, so that more is
+    asked of a contradiction than of one with trends. Outcomes that firms were matched on are left
+    out.
     """
     if _ABOUT not in result.provenance.requires.names():
         return
@@ -85,8 +88,10 @@ def _periods(result: EstimationResult) -> int:
 def _read(p_value: float, periods: int) -> tuple[Verdict, str]:
     if p_value < CONTRADICTED:
         return "CONTRADICTS", "finding.lagged_differ"
+    if p_value < CONCERNED:
+        return "CONCERN", "finding.lagged_apart"
     if periods < TESTABLE - 1:
         return "NOT_APPLICABLE", "finding.lagged_too_short"
     if p_value < SUPPORTED:
-        return "CONCERN", "finding.lagged_unclear"
+        return "NOT_APPLICABLE", "finding.lagged_unclear"
     return "SUPPORTS", "finding.lagged_alike"
