@@ -232,3 +232,14 @@ def test_a_data_file_with_an_absolute_path_is_recorded_by_name(folder, out):
 def test_an_unknown_demo(out):
     assert code_of(demo, "grant", out) == "EI-R14"
     assert not out.parent.exists()
+
+
+def test_placebo_outcomes_are_estimated_as_the_headline_is(folder, out):
+    folder.replace("study.toml", "[design]\n", '[design]\nplacebo = ["sales"]\n')
+    evaluation = ei.run_study(folder.study, out).evaluation
+    assert evaluation.outcomes == ("exports",)
+    (found,) = (f for f in evaluation.findings["exports"] if f.id == "placebo_outcome")
+    assert (found.estimator, found.assumption) == ("group_time", "parallel_trends_given_x")
+    assert found.verdict in {"SUPPORTS", "CONTRADICTS"}
+    assert "sales" in str(found.message)
+    assert ei.verify(out).ok

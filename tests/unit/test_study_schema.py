@@ -308,3 +308,28 @@ def test_panel_and_awards_are_refused_together(folder):
     with pytest.raises(ExportImpactError) as caught:
         load(read_study(folder.study))
     assert {p.code[:4] for p in caught.value.problems} == {"EI-P", "EI-A"}
+
+
+# Placebo outcomes ---------------------------------------------------------------------------------
+
+
+def test_placebo_outcomes_are_not_evaluated(folder):
+    folder.replace("study.toml", "[design]\n", '[design]\nplacebo = "sales"\n')
+    study = read_study(folder.study).study
+    assert (study.evaluated, study.design.placebo) == (("exports",), ("sales",))
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ('placebo = ["sale"]', "EI-S12"),
+        ('placebo = ["exports", "sales"]', "EI-S04"),
+        ('outcomes = ["sales"]\nplacebo = ["sales"]', "EI-S04"),
+    ],
+    ids=["not declared", "nothing left", "evaluated too"],
+)
+def test_placebo_outcomes_that_cannot_be_meant(folder, written, code):
+    folder.replace("study.toml", "[design]\n", f"[design]\n{written}\n")
+    found = problems(folder)
+    assert {p.code for p in found} == {code}
+    assert "[design] placebo" in found[0].message

@@ -15,7 +15,8 @@ from exportimpact.conformance.arranged import Arranged
 @cache
 def arrangements() -> tuple[Arranged, ...]:
     """Return the estimators of matched designs, each with its matcher, the staples first."""
-    from exportimpact import did, matched, matching
+    from exportimpact.design import matching
+    from exportimpact.estimators import did, matched
 
     def on(estimator: Any, matcher: Any) -> Arranged:
         return Arranged(estimator=estimator, matcher=matcher)
@@ -47,6 +48,6 @@ def arrangements() -> tuple[Arranged, ...]:
 
 def matched_only() -> frozenset[type]:
     """Return the estimators that refuse a design without a match."""
-    from exportimpact import matched
+    from exportimpact.estimators import matched
 
     return frozenset({matched.MatchedDifference, matched.Weighting, matched.DoublyRobust})

@@ -83,6 +83,11 @@ class Provenance:
         return int(self.settings.get("anticipation", 0)) * self.step_length
 
     @property
+    def lags(self) -> int:
+        """Outcomes up to the base period that firms were matched on."""
+        return int(self.settings.get("matching", {}).get("lags", 0))
+
+    @property
     def step_length(self) -> int:
         """Distance between two periods of the panel, in ordinals."""
         return int(self.settings.get("step", 1))

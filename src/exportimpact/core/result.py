@@ -228,9 +228,13 @@ class EstimationResult:
         )
 
     def pretrend_test(self) -> WaldTest:
-        """Return the joint test that every cell before support (and anticipation) is zero."""
+        """Return the joint test that every cell before support (and anticipation) is zero.
+
+        Cells of outcomes that firms were matched on are left out: they are met by construction.
+        """
         self._require_cells("pretrend_test")
-        return pretrend_test(self.cells, self.provenance.anticipation)
+        matched = self.provenance.lags * self.provenance.step_length
+        return pretrend_test(self.cells, self.provenance.anticipation, matched)
 
     def covariance(self) -> FloatArray:
         """Return the covariance of the rows, (n_rows, n_rows)."""

@@ -45,13 +45,20 @@ class WaldTest:
         return self.p_value is not None
 
 
-def pretrend_test(cells: CellSet, anticipation: int) -> WaldTest:
-    """Test the cells with event time below -anticipation jointly."""
-    before = np.flatnonzero(cells.index.event_time < -anticipation)
+def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTest:
+    """Test the cells with event time below -anticipation jointly.
+
+    Cells in the `matched` time before that are left out: firms were matched on their outcomes, so
+    that they are near zero whether or not anything holds.
+    """
+    event_time = cells.index.event_time
+    before = np.flatnonzero(event_time < -anticipation - matched)
     clusters = cells.moments.n_members
     null = message("test.pretrend_null", cells=int(before.size))
     if before.size == 0:
-        return _none(null, 0, clusters, message("test.no_pre_cells"))
+        by_construction = bool((event_time < -anticipation).any())
+        why = "test.met_by_construction" if by_construction else "test.no_pre_cells"
+        return _none(null, 0, clusters, message(why))
     if before.size >= clusters - 1:
         reason = message("test.too_many_cells", cells=int(before.size), clusters=clusters)
         return _none(null, int(before.size), clusters, reason)

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from exportimpact.core import diagnostic
 from exportimpact.core.finding import Finding
 from exportimpact.core.protocols import SealedLike
 from exportimpact.core.result import EstimationResult
-from exportimpact.diagnostics import clusters, comparability, missing, sample, tails, trends
+from exportimpact.diagnostics import (
+    clusters,
+    comparability,
+    hidden_bias,
+    matching,
+    missing,
+    sample,
+    tails,
+    trends,
+)
+from exportimpact.diagnostics.placebo import placebo_outcomes
 from exportimpact.errors import CapabilityError
 
-__all__ = ["clusters", "comparability", "diagnose", "missing", "sample", "tails", "trends"]
+__all__ = [
+    "clusters",
+    "comparability",
+    "diagnose",
+    "hidden_bias",
+    "matching",
+    "missing",
+    "sample",
+    "tails",
+    "trends",
+]
 
 
-def diagnose(sealed: SealedLike, result: EstimationResult) -> tuple[Finding, ...]:
+def diagnose(
+    sealed: SealedLike,
+    result: EstimationResult,
+    *,
+    placebos: Sequence[EstimationResult] = (),
+) -> tuple[Finding, ...]:
     """Return the findings of every registered diagnostic on a design and a result from it.
 
     Parameters
@@ -22,6 +48,9 @@ def diagnose(sealed: SealedLike, result: EstimationResult) -> tuple[Finding, ...
     sealed : SealedDesign
     result : EstimationResult
         Cells, as the estimator returned them.
+    placebos : sequence of EstimationResult
+        Of the same estimator on outcomes that support cannot move: an effect on one of them says
+        that the two sides differ for another reason.
 
     Returns
     -------
@@ -31,16 +60,15 @@ def diagnose(sealed: SealedLike, result: EstimationResult) -> tuple[Finding, ...
     Raises
     ------
     CapabilityError
-        EI-E10 when the arguments are not a sealed design and a result.
+        EI-E10 when the arguments are not a sealed design and a result, EI-E18 when a placebo is of
+        the evaluated outcome itself.
     """
     _check_arguments(sealed, result)
     outcome = sealed.outcome_spec.name
     on_design = [replace(f, outcome=outcome) for f in diagnostic.run("design", sealed)]
     estimator = result.provenance.estimator
-    on_result = [
-        replace(f, outcome=outcome, estimator=estimator)
-        for f in diagnostic.run("result", sealed, result)
-    ]
+    found = (*diagnostic.run("result", sealed, result), *placebo_outcomes(result, placebos))
+    on_result = [replace(f, outcome=outcome, estimator=estimator) for f in found]
     return (*on_design, *on_result)
 
 

@@ -26,6 +26,9 @@ def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
     names = result.provenance.requires.names()
     about = next((n for n in ("parallel_trends_given_x", "parallel_trends") if n in names), None)
     if about is None:
+        if result.provenance.lags and "unconfoundedness" in names:
+            text = message("finding.trends_matched", lags=result.provenance.lags)
+            yield Finding("pre_trends", "NOT_APPLICABLE", text, "unconfoundedness")
         return
     test = result.pretrend_test()
     periods = pre_support_periods(design)

@@ -96,6 +96,11 @@ def matched(file: StudyFile, sealed: Sequence[SealedDesign]) -> dict[tuple[str, 
     return found
 
 
+def placebo_designs(study: schema.Study, inputs: Inputs) -> tuple[SealedDesign, ...]:
+    """Return the sealed designs of the outcomes that support cannot move, of the same kind."""
+    return tuple(_sealed(name, study.design, inputs) for name in study.design.placebo)
+
+
 def plan(study: schema.Study) -> Plan:
     """Return the plan: question, objectives, and the effects at which power is stated."""
     output = study.output

@@ -201,6 +201,7 @@ class _Checks:
         names = [o.name for o in study.outcomes]
         for place, name in enumerate(study.design.outcomes):
             self._declared(("design", "outcomes", place), name, names, "[[outcomes]]")
+        self._placebo(study, names)
         for place, aim in enumerate(study.objectives):
             self._declared(("objectives", place, "outcome"), aim.outcome, names, "[[outcomes]]")
         for name in study.output.declared_effects:
@@ -209,6 +210,19 @@ class _Checks:
             for place, name in enumerate(study.design.covariates):
                 where = ("design", "covariates", place)
                 self._declared(where, name, study.data.baseline, "[data] baseline")
+
+    def _placebo(self, study: Study, names: Sequence[str]) -> None:
+        """Placebo outcomes are declared and not evaluated, and something is left to evaluate."""
+        for place, name in enumerate(study.design.placebo):
+            where = ("design", "placebo", place)
+            self._declared(where, name, names, "[[outcomes]]")
+            if name in study.design.outcomes or not study.evaluated:
+                self.add(
+                    "EI-S04",
+                    where,
+                    f"{name!r} is a placebo, which support cannot move, and yet it is the outcome "
+                    "that is evaluated. Name another outcome, or leave it out of placebo.",
+                )
 
     def meanings(self, study: Study) -> None:
         """What an outcome or an objective refuses on its own."""

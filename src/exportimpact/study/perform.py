@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from exportimpact.core.finding import Finding
+from exportimpact.core.provenance import parameters_of
 from exportimpact.core.result import EstimationResult
 from exportimpact.design import SealedDesign
 from exportimpact.diagnostics import diagnose
 from exportimpact.evaluation import Evaluation, evaluate, headline_result
 from exportimpact.evaluation.known import Known
-from exportimpact.study.assemble import Inputs, about, designs, load, matched, plan
+from exportimpact.study.assemble import (
+    Inputs,
+    about,
+    designs,
+    load,
+    matched,
+    placebo_designs,
+    plan,
+)
 
 if TYPE_CHECKING:
     from exportimpact.study.file import StudyFile
@@ -81,12 +90,13 @@ def perform(
         inputs = load(file)
         say("sealing the design")
         sealed = designs(file.study, inputs)
+        placebo = placebo_designs(file.study, inputs)
         if file.matches:
             say("matching")
         pairs = matched(file, sealed)
         results = tuple(_estimates(file, sealed, pairs, say))
         say("checking what can be checked")
-        findings = _findings(sealed, results)
+        findings = _findings(file, sealed, results, placebo)
         say("putting the rungs side by side")
         known = _known(synthetic)
         evaluation = evaluate(sealed[0], results, findings, plan=plan(file.study), known=known)
@@ -117,16 +127,45 @@ def _estimates(
 
 
 def _findings(
-    sealed: Sequence[SealedDesign], results: Sequence[EstimationResult]
+    file: StudyFile,
+    sealed: Sequence[SealedDesign],
+    results: Sequence[EstimationResult],
+    placebo: Sequence[SealedDesign],
 ) -> dict[str, tuple[Finding, ...]]:
     """Findings on the highest rung of each outcome, which is the one that a reader relies on."""
     found = {}
     for design in sealed:
         head = headline_result(results, design.outcome)
+        placebos = _placebo_results(file, head, placebo)
         # The headline may come from a matched design: its own is the one to look at.
         own = head.design if isinstance(head.design, SealedDesign) else design
-        found[design.outcome] = diagnose(own, head)
+        found[design.outcome] = diagnose(own, head, placebos=placebos)
     return found
+
+
+def _placebo_results(
+    file: StudyFile, head: EstimationResult, placebo: Sequence[SealedDesign]
+) -> list[EstimationResult]:
+    """Estimate outcomes that support cannot move as the headline was estimated."""
+    own = head.provenance
+    estimator = next(
+        e
+        for e in file.estimators
+        if e.spec.id == own.estimator and parameters_of(e) == own.parameters
+    )
+    made = []
+    for design in placebo:
+        with about(f"Placebo outcome {design.outcome!r}"):
+            made.append(estimator.estimate(_matched_like(head.design, design)))
+    return made
+
+
+def _matched_like(other: Any, design: SealedDesign) -> SealedDesign:
+    """Return the design, matched as the other one is."""
+    if other is None or other.matcher is None:
+        return design
+    options = {name: getattr(other, name) for name in ("horizon", "lags", "thresholds")}
+    return design.match(other.matcher, **options).seal()
 
 
 def _known(synthetic: Mapping[str, Any] | None) -> Known | None:

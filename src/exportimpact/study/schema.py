@@ -96,9 +96,13 @@ class OutcomeEntry(Entry):
 
 
 class DesignEntry(Entry):
-    """`[design]`: who is compared with whom; `outcomes` are evaluated, the first is the primary."""
+    """`[design]`: who is compared with whom; `outcomes` are evaluated, the first is the primary.
+
+    `placebo` are outcomes that support cannot move: not evaluated, but tested for an effect.
+    """
 
     outcomes: Names = ()
+    placebo: Names = ()
     comparison: Comparison = "never"
     covariates: tuple[str, ...] | str = ()
     anticipation: Annotated[int, Field(ge=0)] = 0
@@ -184,7 +188,8 @@ class Study(Entry):
     @property
     def evaluated(self) -> tuple[str, ...]:
         """Outcomes that are evaluated, the primary one first."""
-        return self.design.outcomes or tuple(o.name for o in self.outcomes)
+        left = (o.name for o in self.outcomes if o.name not in self.design.placebo)
+        return self.design.outcomes or tuple(left)
 
     @property
     def methods(self) -> tuple[EstimatorEntry, ...]:
