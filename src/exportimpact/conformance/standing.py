@@ -14,7 +14,9 @@ from exportimpact.synthetic import scenario
 
 Kind: TypeAlias = Literal["right", "broken", "unclear"]
 
-BACKGROUND = frozenset({"no_interference", "independent_clusters", "missing_at_random"})
+BACKGROUND = frozenset(
+    {"no_interference", "same_measurement", "independent_clusters", "missing_at_random"}
+)
 """What any comparison of firms needs, whether or not its method says so."""
 
 IN_MEANS = frozenset({"level", "count", "share"})

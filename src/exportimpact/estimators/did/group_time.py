@@ -56,6 +56,7 @@ _NEEDS: dict[Adjust, Requirement] = {
         "no_anticipation",
         any_of(*_NEEDS.values()),
     ),
+    blind_to={"same_measurement": "reports that support inflates look like an effect"},
     accepts={"weights", "matched", "not_yet", "rejected", "covariates"},
 )
 @dataclass(frozen=True, kw_only=True)
