@@ -41,7 +41,9 @@ def evaluated(
     y = y[:, np.isin(YEARS, years)]
     n, periods = y.shape
     frame = pd.DataFrame({"firm": np.repeat(np.arange(n), periods), "year": np.tile(years, n)})
-    frame["y"], frame["x"] = y.ravel(), np.repeat(np.zeros(n) if x is None else x, periods)
+    x_of = np.zeros(n) if x is None else np.asarray(x)
+    frame["y"] = y.ravel()
+    frame["x"] = x_of.ravel() if x_of.ndim == 2 else np.repeat(x_of, periods)
     frame["region"] = np.repeat(np.zeros(n) if region is None else region, periods)
     panel = ei.Panel.from_frame(
         frame,
@@ -109,6 +111,24 @@ def linked(programmes):
     ]
 
 
+def early(by):
+    """Supported firms put off `by` in the year before support."""
+    return levels() - by * SUPPORTED[:, None] * (YEARS == START - 1)
+
+
+def boom(x):
+    """From 2018 on, what a firm has gained depends on its x, supported or not."""
+    return levels() + 5.0 * np.asarray(x)[:, None] * AFTER
+
+
+def beginners(before=()):
+    """Nobody exports before 2018, but for some supported firms that try once; half do after."""
+    y = (np.random.default_rng(5).random((N, YEARS.size)) < 0.5) * AFTER.astype(float)
+    y[list(before), 0] = 1.0
+    return y
+
+
+ADJUSTED = {"covariates": ["x"], "estimator": ei.did.GroupTime()}
 CASES = [
     ("linkage", "SUPPORTS", {"awards": linked([("main", 0, 10)])}),
     ("linkage", "CONCERN", {"awards": linked([("main", 0, 11)])}),
@@ -142,7 +162,23 @@ CASES = [
     ("largest_cluster", "CONCERN", {"region": np.arange(N) // 25}),
     ("assignment_level", "NOT_RUN", {}),
     ("sensitivity", "NOT_RUN", {}),
-    ("anticipation", "NOT_RUN", {}),
+    ("anticipation", "SUPPORTS", {}),
+    ("anticipation", "CONCERN", {"y": early(4.0)}),
+    ("anticipation", "NOT_APPLICABLE", {"years": YEARS[2:]}),
+    ("anticipation", "NOT_APPLICABLE", {"y": early(4.0), "base": "varying"}),
+    ("flat_by_rule", "SUPPORTS", {}),
+    ("flat_by_rule", "CONCERN", {"y": beginners()}),
+    ("flat_by_rule", "CONCERN", {"y": beginners(before=range(1)), "scale": "binary"}),
+    ("flat_by_rule", "SUPPORTS", {"y": beginners(before=range(10))}),
+    ("flat_by_rule", "SUPPORTS", {"y": np.ones((N, YEARS.size)), "scale": "binary"}),
+    ("flat_by_rule", "NOT_APPLICABLE", {"years": YEARS[3:]}),
+    ("unadjusted", "NOT_APPLICABLE", {}),
+    ("unadjusted", "SUPPORTS", {"x": normal(1.0)}),
+    ("unadjusted", "SUPPORTS", {"x": EVEN, "y": boom(EVEN)}),
+    ("unadjusted", "CONCERN", {"x": normal(1.0), "y": boom(normal(1.0))}),
+    ("unadjusted", "NOT_APPLICABLE", {"x": normal(1.0), "y": boom(normal(1.0)), **ADJUSTED}),
+    ("unadjusted", "NOT_APPLICABLE", {"x": levels(), "y": levels(), "years": YEARS}),
+    ("blind_to_same_measurement", "NOT_RUN", {}),
     ("spillover", "NOT_RUN", {}),
 ]
 
@@ -172,6 +208,9 @@ def test_verdicts(id, verdict, case):
         ("largest_cluster", {}),
         ("assignment_together", {}),
         ("pre_trends", {"estimator": ei.matched.Benchmark()}),
+        ("unadjusted", {"estimator": ei.matched.Benchmark()}),
+        ("flat_by_rule", {"estimator": ei.matched.Benchmark()}),
+        ("anticipation", {"estimator": ei.did.TwoPeriod()}),
     ],
 )
 def test_what_does_not_apply_does_not_count(id, case):
@@ -191,6 +230,45 @@ def test_statistics_by_hand():
     assert found["cell_size"].statistic == OWN - 4
     logs = find(y=exporters(0.1), scale="log")
     assert logs["participation"].statistic == pytest.approx(0.1)
+
+
+def test_the_gap_is_what_adjusting_takes_away():
+    x = normal(1.0)
+    sealed, result = evaluated(x=x, y=boom(x))
+    found = next(f for f in diagnose(sealed, result) if f.id == "unadjusted")
+    given = ei.Design(sealed.panel, sealed.support, outcome="y", covariates=["x"])
+    adjusted = ei.did.GroupTime(adjust="regression").estimate(given)
+    gap = result.overall().estimate - adjusted.overall().estimate
+    assert found.statistic == pytest.approx(float(gap))
+    overall = result.overall()
+    least = max(0.25 * float(overall.std_error), 0.1 * abs(float(overall.estimate)))
+    assert found.threshold == pytest.approx(least)
+    assert found.assumption == "parallel_trends"
+
+
+def test_supported_outcomes_do_not_enter_the_predicted_gap():
+    x = normal(1.0)
+    gaps = []
+    for add in (0.0, 7.0):
+        y = boom(x) + add * SUPPORTED[:, None] * AFTER * x[:, None]
+        found = find(x=x, y=y)["unadjusted"]
+        gaps.append(found.statistic)
+    assert gaps[0] == pytest.approx(gaps[1])
+
+
+def test_quiet_answers_about_columns_and_rules_speak_to_no_assumption():
+    found = find(x=normal(1.0))
+    assert found["unadjusted"].assumption is None
+    assert found["flat_by_rule"].assumption is None
+
+
+def test_the_shift_before_support_by_hand():
+    sealed, result = evaluated(y=early(4.0))
+    found = next(f for f in diagnose(sealed, result) if f.id == "anticipation")
+    table = result.table()
+    before = table.loc[table["event_time"] < 0, "estimate"]
+    assert found.statistic == pytest.approx(-float(before.mean()))
+    assert found.statistic == pytest.approx(-4.0, abs=1.0)
 
 
 def test_effective_number_of_firms():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class Provenance:
     exploratory : bool
         Whether the design was sealed only when it was estimated.
     settings : dict of the design's options
+    blind_to : dict of assumption to reason
+        Required assumptions whose failure the estimator declares that it cannot see.
     """
 
     estimator: str
@@ -45,6 +47,7 @@ class Provenance:
     seal: str
     exploratory: bool
     settings: dict[str, Any]
+    blind_to: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, estimator: Any, design: DesignLike) -> Provenance:
@@ -52,17 +55,19 @@ class Provenance:
         spec: EstimatorSpec = estimator.spec
         own = getattr(estimator, "requirement", None)
         method = own(design) if callable(own) else spec.requires
+        requires = all_of(method, *design.assumes) if spec.step.is_causal else method
         return cls(
             estimator=spec.id,
             title=spec.title,
             reference=spec.reference,
             parameters=parameters_of(estimator),
             step=spec.step,
-            requires=all_of(method, *design.assumes) if spec.step.is_causal else method,
+            requires=requires,
             conservative=spec.conservative,
             seal=str(getattr(design, "hash", "")),
             exploratory=bool(getattr(design, "exploratory", True)),
             settings=dict(design.settings),
+            blind_to={a: why for a, why in spec.blind_to.items() if a in requires.names()},
         )
 
     @property

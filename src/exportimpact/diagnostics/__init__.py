@@ -8,10 +8,31 @@ from exportimpact.core import diagnostic
 from exportimpact.core.finding import Finding
 from exportimpact.core.protocols import SealedLike
 from exportimpact.core.result import EstimationResult
-from exportimpact.diagnostics import clusters, comparability, missing, sample, tails, trends
+from exportimpact.diagnostics import (
+    blind,
+    clusters,
+    comparability,
+    flat,
+    missing,
+    sample,
+    tails,
+    trends,
+    unadjusted,
+)
 from exportimpact.errors import CapabilityError
 
-__all__ = ["clusters", "comparability", "diagnose", "missing", "sample", "tails", "trends"]
+__all__ = [
+    "blind",
+    "clusters",
+    "comparability",
+    "diagnose",
+    "flat",
+    "missing",
+    "sample",
+    "tails",
+    "trends",
+    "unadjusted",
+]
 
 
 def diagnose(sealed: SealedLike, result: EstimationResult) -> tuple[Finding, ...]:
