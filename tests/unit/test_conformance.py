@@ -15,7 +15,7 @@ from exportimpact.conformance.check import Check, Ruling, failed, passed
 from exportimpact.conformance.digests import bare, estimator_digest
 from exportimpact.conformance.lookup import builtin, find
 from exportimpact.conformance.receipt import Entry
-from exportimpact.conformance.replications import Bank, Cell, Order
+from exportimpact.conformance.replications import Bank, Cell, Order, replicate
 from exportimpact.conformance.scoreboard import Board, Score, score, write_scoreboard
 from exportimpact.conformance.standing import standing
 from exportimpact.conformance.subject import Subject
@@ -191,12 +191,28 @@ def test_refusals_are_rows_too():
 
 
 @pytest.mark.parametrize(
+    ("scenario", "same"), [("random_rollout", True), ("selection_on_trends", False)]
+)
+def test_configurations_that_are_the_same_on_a_design_are_estimated_once(scenario, same):
+    variants = [GroupTime(adjust=a) for a in ("none", "regression", "weighting")]
+    cell = Cell(scenario, None, 300)
+    together, _ = replicate(cell, [(1, [(e, True) for e in variants])])
+    alone = [replicate(cell, [(1, [(e, True)])])[0] for e in variants]
+    for estimator, made in zip(variants, alone, strict=True):
+        assert together[estimator_digest(estimator)] == made[estimator_digest(estimator)]
+    assert len({made[0]["estimate"] for made in together.values()}) == (1 if same else 3)
+
+
+@pytest.mark.parametrize(
     ("estimator", "scenario", "kind", "broken"),
     [
         (GroupTime(), "random_rollout", "right", ()),
         (GroupTime(), "selection_on_trends", "right", ()),
         (GroupTime(adjust="none"), "selection_on_trends", "broken", ("parallel_trends",)),
         (Benchmark(), "selection_on_trends", "broken", ("typical_firms_comparable",)),
+        (Benchmark(), "random_rollout", "broken", ("typical_firms_comparable",)),
+        (Benchmark(), "nineteen_supported", "right", ()),
+        (GroupTime(), "misreported_exports", "broken", ("same_measurement",)),
         (GroupTime(), "staggered_dynamic", "right", ()),
         (GroupTime(), "anticipation", "broken", ("no_anticipation",)),
         (GroupTime(), "displacement", "broken", ("no_interference",)),

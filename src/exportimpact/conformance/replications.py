@@ -270,15 +270,25 @@ def replicate(
             sealed = design.seal()
         except ExportImpactError as error:
             refusal = error.code
+        known: dict[tuple[str, bool], Row] = {}
         for estimator, diagnose in estimators:
             row: Row = dict.fromkeys(COLUMNS)
             row |= {"seed": seed, "code": refusal}
             if not refusal:
-                row |= _row(estimator, bench, sealed, diagnose=diagnose)
+                key = estimator_digest(_as_used(estimator, sealed)), diagnose
+                if key not in known:
+                    known[key] = _row(estimator, bench, sealed, diagnose=diagnose)
+                row |= known[key]
             if diagnose and row["flags"] is None:
                 row |= {"flags": "", "asked": ""}
             made.setdefault(estimator_digest(estimator), []).append(row)
     return made, time.process_time() - began
+
+
+def _as_used(estimator: Any, sealed: Any) -> Any:
+    """Return the configuration that the estimator says gives the same on this design."""
+    used = getattr(estimator, "as_used", None)
+    return used(sealed) if callable(used) else estimator
 
 
 def _row(estimator: Any, bench: Any, sealed: Any, *, diagnose: bool) -> Row:
