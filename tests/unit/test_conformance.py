@@ -247,11 +247,14 @@ def test_estimators_are_found_by_name():
     [
         ("exportimpact.did", "EI-C01"),
         ("no_such_module:X", "EI-C01"),
+        ("unfinished:X", "EI-C01"),
         ("exportimpact.did:GroupTimes", "EI-C01"),
         ("exportimpact.did:__all__", "EI-C02"),
     ],
 )
-def test_bad_names_are_coded(name, code):
+def test_bad_names_are_coded(name, code, tmp_path, monkeypatch):
+    (tmp_path / "unfinished.py").write_text("@ei.estimator\nclass X: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ei.ExportImpactError, match=code):
         find(name)
 
