@@ -30,7 +30,7 @@ MEANING = {
     "unclear": "something required holds only about, or the truth is not known",
     "WRONG": "a user would be misled",
 }
-_SIDE, _LEFT, _TOP = 26, 210, 190
+_SIDE, _LEFT, _TOP = 26, 176, 180
 
 
 def page(board: Board) -> str:
@@ -148,11 +148,15 @@ def _how(board: Board) -> list[str]:
 
 
 def figure(board: Board) -> str:
-    """Return the scoreboard as SVG: estimators in columns, scenarios in rows."""
+    """Return the scoreboard as SVG: estimators in columns, scenarios in rows.
+
+    Narrow enough for a phone: names of estimators stand upright, the legend is below.
+    """
     estimators = list(dict.fromkeys(s.estimator for s in board.scores))
     names = list(dict.fromkeys(s.scenario for s in board.scores))
-    width = _LEFT + _SIDE * len(estimators) + 190
-    height = _TOP + _SIDE * max(len(names), len(COLOURS)) + 20
+    width = max(_LEFT + _SIDE * len(estimators) + 8, _LEFT + 150)
+    below = _TOP + _SIDE * len(names) + 16
+    height = below + _SIDE * math.ceil(len(COLOURS) / 2) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
@@ -160,25 +164,24 @@ def figure(board: Board) -> str:
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     for i, name in enumerate(estimators):
-        at = f"{_LEFT + _SIDE * i + _SIDE / 2 + 4},{_TOP - 8}"
-        parts.append(f'<text transform="translate({at}) rotate(-60)">{escape(name)}</text>')
+        at = f"{_LEFT + _SIDE * i + _SIDE / 2 + 3},{_TOP - 6}"
+        parts.append(f'<text transform="translate({at}) rotate(-90)">{escape(name)}</text>')
     for j, name in enumerate(names):
-        parts.append(_text(_LEFT - 8, j, name, 'text-anchor="end"'))
+        parts.append(_text(_LEFT - 8, _TOP + _SIDE * j, name, 'text-anchor="end"'))
     for s in board.scores:
         x = _LEFT + _SIDE * estimators.index(s.estimator)
         y = _TOP + _SIDE * names.index(s.scenario)
         told = f"{s.estimator}, {s.scenario}: {s.outcome}. {s.reason}"
         parts.append(_box(x, y, s.outcome, told))
-    legend = _LEFT + _SIDE * len(estimators) + 24
-    for k, (name, _) in enumerate(COLOURS.items()):
-        parts.append(_box(legend, _TOP + _SIDE * k, name, MEANING[name]))
-        parts.append(_text(legend + _SIDE + 6, k, name))
+    for k, name in enumerate(COLOURS):
+        x, y = 12 + (k % 2) * (width // 2), below + _SIDE * (k // 2)
+        parts.append(_box(x, y, name, MEANING[name]))
+        parts.append(_text(x + _SIDE + 6, y, name))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _text(x: float, row: int, text: str, style: str = "") -> str:
-    y = _TOP + _SIDE * row + _SIDE * 0.65
-    return f'<text x="{x}" y="{y}" {style}>{escape(text)}</text>'
+def _text(x: float, y: float, text: str, style: str = "") -> str:
+    return f'<text x="{x}" y="{y + _SIDE * 0.65}" {style}>{escape(text)}</text>'
 
 
 def _box(x: float, y: float, outcome: str, told: str) -> str:
