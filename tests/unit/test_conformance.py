@@ -213,6 +213,7 @@ def test_configurations_that_are_the_same_on_a_design_are_estimated_once(scenari
         (Benchmark(), "random_rollout", "broken", ("typical_firms_comparable",)),
         (Benchmark(), "nineteen_supported", "right", ()),
         (GroupTime(), "misreported_exports", "broken", ("same_measurement",)),
+        (GroupTime(adjust="none"), "voucher", "unclear", ("parallel_trends",)),
         (GroupTime(), "staggered_dynamic", "right", ()),
         (GroupTime(), "anticipation", "broken", ("no_anticipation",)),
         (GroupTime(), "displacement", "broken", ("no_interference",)),

@@ -262,6 +262,35 @@ def test_quiet_answers_about_columns_and_rules_speak_to_no_assumption():
     assert found["flat_by_rule"].assumption is None
 
 
+@pytest.mark.parametrize(
+    ("share", "scale", "verdict"),
+    [(0.5, "logged", "CONCERN"), (0.025, "logged", "SUPPORTS"), (0.5, "level", None)],
+)
+def test_closures_count_where_the_outcome_ends_with_the_firm(share, scale, verdict):
+    """A share of supported firms closes in 2018; a level goes on at zero."""
+    frame = pd.DataFrame({"firm": np.repeat(np.arange(N), YEARS.size), "year": np.tile(YEARS, N)})
+    closes = (frame["firm"] < round(share * OWN)) & (frame["year"] >= START)
+    frame = frame.assign(y=levels().ravel(), closed=closes)[~closes | (frame["year"] == START)]
+    panel = ei.Panel.from_frame(
+        frame,
+        unit="firm",
+        period="year",
+        outcomes=[ei.Outcome("y", scale=scale)],
+        exit="closed",
+    )
+    spells = pd.DataFrame({"firm": np.arange(OWN), "start": START})
+    support = ei.Assignment.from_spells(spells, unit="firm", start="start")
+    sealed = ei.Design(panel, support, outcome="y").seal()
+    found = {f.id: f for f in sealed.findings}
+    assert found["missing"].verdict == "SUPPORTS"
+    if verdict is None:
+        assert "closures" not in found
+    else:
+        # All are there in the year of closing, and two years follow it.
+        assert found["closures"].verdict == verdict
+        assert found["closures"].statistic == pytest.approx(share * 2 / 3)
+
+
 def test_the_shift_before_support_by_hand():
     sealed, result = evaluated(y=early(4.0))
     found = next(f for f in diagnose(sealed, result) if f.id == "anticipation")
