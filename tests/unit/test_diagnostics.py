@@ -300,6 +300,17 @@ def test_the_shift_before_support_by_hand():
     assert found.statistic == pytest.approx(-4.0, abs=1.0)
 
 
+def test_pre_trends_reject_as_often_as_they_should_with_few_supported_firms():
+    """12 supported firms, of other spread: 5 % of 400 draws, inside the 99.9 % binomial band."""
+    few, rejected = np.arange(N) < 12, 0
+    for seed in range(400):
+        y = levels(seed) * np.where(few, 1.0, 0.5)[:, None]
+        _, result = evaluated(y=y, starts=np.where(few, START, 0))
+        rejected += result.pretrend_test().p_value < 0.05
+    low, high = stats.binom.ppf([0.0005, 0.9995], 400, 0.05)
+    assert low <= rejected <= high
+
+
 def test_effective_number_of_firms():
     sealed, result = evaluated(y=giant())
     square = result.overall().influence[:, 0] ** 2
@@ -312,10 +323,23 @@ def test_the_pre_trend_test_is_an_f_test():
     test, before = result.pretrend_test(), (result.table()["event_time"] < 0).to_numpy()
     theta, size = result.table()["estimate"][before], result.covariance()[np.ix_(before, before)]
     wald = theta @ np.linalg.solve(size, theta)
-    assert (test.df_numerator, test.df_denominator) == (3, N - 3)
-    assert test.wald == pytest.approx(wald)
-    assert test.statistic == pytest.approx(wald * (N - 3) / (3 * (N - 1)))
-    assert test.p_value == pytest.approx(stats.f(3, N - 3).sf(test.statistic))
+    assert (test.df_numerator, test.wald) == (3, pytest.approx(wald))
+    # By hand: Hotelling's two samples with covariances of their own.
+    y = apart(0.14)
+    change = y[:, :3] - y[:, [3]]
+    sides = [change[SUPPORTED], change[~SUPPORTED]]
+    parts = [np.cov(side.T) / len(side) for side in sides]
+    gap = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+    shares = [part @ np.linalg.inv(sum(parts)) for part in parts]
+    lost = [
+        (np.trace(a @ a) + np.trace(a) ** 2) / (len(side) - 1)
+        for a, side in zip(shares, sides, strict=True)
+    ]
+    nu = (3 + 9) / sum(lost)
+    assert test.df_denominator == pytest.approx(nu - 2)
+    square = gap @ np.linalg.solve(sum(parts), gap)
+    assert test.statistic == pytest.approx(square * (nu - 2) / (3 * nu))
+    assert test.p_value == pytest.approx(stats.f(3, nu - 2).sf(test.statistic))
     found = next(f for f in diagnose(sealed, result) if f.id == "pre_trends")
     assert found.statistic == test.statistic
 

@@ -73,7 +73,8 @@ def anticipation(design: Any, result: EstimationResult) -> Iterator[Finding]:
         yield Finding("anticipation", "NOT_APPLICABLE", text, threshold_source=_EARLY_SOURCE)
         return
     shift, error = _mean_before(result)
-    p_value = 2 * float(stdtr(test.df_denominator, -abs(shift) / error))
+    nu = test.df_denominator + test.df_numerator - 1  # that of the joint covariance
+    p_value = 2 * float(stdtr(nu, -abs(shift) / error))
     early = p_value < CONTRADICTED
     text = message("finding.early" if early else "finding.not_early", shift=-shift, p=p_value)
     verdict: Verdict = "CONCERN" if early else "SUPPORTS"
