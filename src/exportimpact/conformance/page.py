@@ -57,9 +57,14 @@ def page(board: Board) -> str:
 def _wrong(board: Board) -> list[str]:
     if not board.wrong:
         return ["## Wrong cells", "", "None.", ""]
-    rows = [f"| {s.estimator} | {s.scenario} | {s.draws:,} | {s.reason} |" for s in board.wrong]
-    head = ["| estimator | scenario | draws | what is wrong |", "|---|---|---:|---|"]
-    return ["## Wrong cells", "", *head, *rows, ""]
+    alike: dict[tuple[str, int, str], list[str]] = {}
+    for s in board.wrong:
+        alike.setdefault((s.scenario, s.draws, s.reason), []).append(s.estimator)
+    rows = [
+        f"- **{name}**, {', '.join(who)} ({draws:,} draws): {reason}."
+        for (name, draws, reason), who in sorted(alike.items())
+    ]
+    return ["## Wrong cells", "", *rows, ""]
 
 
 def _false_alarms(board: Board) -> list[str]:
@@ -127,8 +132,8 @@ def _line(s: Score) -> str:
         _number(s.size, 3),
         _number(s.power, 3),
         _number(s.effect, 3),
-        _percent(s.refused),
-        _percent(s.flagged),
+        _percent(s.refused, 0),
+        _percent(s.flagged, 0),
         s.reason,
     ]
     return "| " + " | ".join(values) + " |"
@@ -206,5 +211,5 @@ def _number(value: float, places: int, *, sign: bool = False) -> str:
     return f"{value:+.{places}f}" if sign else f"{value:.{places}f}"
 
 
-def _percent(share: float) -> str:
-    return "" if math.isnan(share) else f"{100 * share:.1f} %"
+def _percent(share: float, places: int = 1) -> str:
+    return "" if math.isnan(share) else f"{100 * share:.{places}f} %"
