@@ -79,7 +79,7 @@ def power(effect: float, sd: float, critical: float = NORMAL) -> float:
     Examples
     --------
     >>> round(power(2.8, 1.0), 2), round(power(2.8, 1.0, critical=2.571), 2)
-    (0.8, 0.62)
+    (0.8, 0.61)
     """
     from scipy.optimize import brentq
     from scipy.special import ndtr
