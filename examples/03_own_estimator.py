@@ -22,7 +22,10 @@ from exportimpact.language import message
     reference="Heckman, Ichimura & Todd (1997), doi:10.2307/2971733",
     step="V-b",
     requires={"parallel_trends_given_x", "no_anticipation", "outcome_model"},
-    blind_to={"parallel_trends_given_x": "trends that part after support only leave no trace"},
+    blind_to={
+        "parallel_trends_given_x": "trends that part after support only leave no trace",
+        "same_measurement": "reports that support inflates look like an effect",
+    },
     accepts={"weights", "covariates", "not_yet", "rejected"},
 )
 @dataclass(frozen=True, kw_only=True)

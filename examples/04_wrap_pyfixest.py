@@ -28,7 +28,10 @@ import exportimpact as ei
         "outcome_model",
         "homogeneous_effects",
     },
-    blind_to={"parallel_trends_given_x": "trends that part after support only leave no trace"},
+    blind_to={
+        "parallel_trends_given_x": "trends that part after support only leave no trace",
+        "same_measurement": "reports that support inflates look like an effect",
+    },
     accepts={"weights", "covariates", "not_yet", "rejected"},
 )
 @dataclass(frozen=True, kw_only=True)

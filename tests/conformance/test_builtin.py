@@ -12,21 +12,7 @@ from exportimpact.conformance.lookup import builtin
 from exportimpact.conformance.roster import arrangements
 from exportimpact.conformance.scoreboard import label
 
-_DID = ("doubly_robust", "none", "regression", "weighting")
-GROUP_TIME = tuple(f"group_time ({adjust})" for adjust in _DID)
-_POOL = "compares with firms that are supported as well, which no requirement says"
-
-OPEN = {
-    ("honesty.caught[zero_export_beginners]", GROUP_TIME): "beginners have flat pre-trends by rule",
-    ("honesty.caught[misreported_exports]", GROUP_TIME): "reports inflated by support leave no "
-    "trace before it",
-    ("honesty.caught[size_shock]", GROUP_TIME[1:2]): "a shock at the time of support leaves no "
-    "trace before it",
-    ("statistics.power[random_rollout]", ("benchmark",)): _POOL,
-    ("statistics.bias[staggered_dynamic]", ("benchmark",)): _POOL,
-    ("statistics.coverage[staggered_dynamic]", ("benchmark",)): _POOL,
-}
-
+OPEN: dict[tuple[str, tuple[str, ...]], str] = {}
 
 VARIANTS = {"group_time (none)", "group_time (regression)", "group_time (weighting)"}
 VARIANTS |= {label(arranged) for arranged in arrangements()[2:]}

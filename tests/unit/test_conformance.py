@@ -15,7 +15,7 @@ from exportimpact.conformance.check import Check, Ruling, failed, passed
 from exportimpact.conformance.digests import bare, estimator_digest
 from exportimpact.conformance.lookup import builtin, find
 from exportimpact.conformance.receipt import Entry
-from exportimpact.conformance.replications import Bank, Cell, Order
+from exportimpact.conformance.replications import Bank, Cell, Order, replicate
 from exportimpact.conformance.scoreboard import Board, Score, score, write_scoreboard
 from exportimpact.conformance.standing import standing
 from exportimpact.conformance.subject import Subject
@@ -191,12 +191,29 @@ def test_refusals_are_rows_too():
 
 
 @pytest.mark.parametrize(
+    ("scenario", "same"), [("random_rollout", True), ("selection_on_trends", False)]
+)
+def test_configurations_that_are_the_same_on_a_design_are_estimated_once(scenario, same):
+    variants = [GroupTime(adjust=a) for a in ("none", "regression", "weighting")]
+    cell = Cell(scenario, None, 300)
+    together, _ = replicate(cell, [(1, [(e, True) for e in variants])])
+    alone = [replicate(cell, [(1, [(e, True)])])[0] for e in variants]
+    for estimator, made in zip(variants, alone, strict=True):
+        assert together[estimator_digest(estimator)] == made[estimator_digest(estimator)]
+    assert len({made[0]["estimate"] for made in together.values()}) == (1 if same else 3)
+
+
+@pytest.mark.parametrize(
     ("estimator", "scenario", "kind", "broken"),
     [
         (GroupTime(), "random_rollout", "right", ()),
         (GroupTime(), "selection_on_trends", "right", ()),
         (GroupTime(adjust="none"), "selection_on_trends", "broken", ("parallel_trends",)),
         (Benchmark(), "selection_on_trends", "broken", ("typical_firms_comparable",)),
+        (Benchmark(), "random_rollout", "broken", ("typical_firms_comparable",)),
+        (Benchmark(), "nineteen_supported", "right", ()),
+        (GroupTime(), "misreported_exports", "broken", ("same_measurement",)),
+        (GroupTime(adjust="none"), "voucher", "unclear", ("parallel_trends",)),
         (GroupTime(), "staggered_dynamic", "right", ()),
         (GroupTime(), "anticipation", "broken", ("no_anticipation",)),
         (GroupTime(), "displacement", "broken", ("no_interference",)),
@@ -231,11 +248,14 @@ def test_estimators_are_found_by_name():
     [
         ("exportimpact.did", "EI-C01"),
         ("no_such_module:X", "EI-C01"),
+        ("unfinished:X", "EI-C01"),
         ("exportimpact.did:GroupTimes", "EI-C01"),
         ("exportimpact.did:__all__", "EI-C02"),
     ],
 )
-def test_bad_names_are_coded(name, code):
+def test_bad_names_are_coded(name, code, tmp_path, monkeypatch):
+    (tmp_path / "unfinished.py").write_text("@ei.estimator\nclass X: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ei.ExportImpactError, match=code):
         find(name)
 

@@ -41,7 +41,9 @@ def evaluated(
     y = y[:, np.isin(YEARS, years)]
     n, periods = y.shape
     frame = pd.DataFrame({"firm": np.repeat(np.arange(n), periods), "year": np.tile(years, n)})
-    frame["y"], frame["x"] = y.ravel(), np.repeat(np.zeros(n) if x is None else x, periods)
+    x_of = np.zeros(n) if x is None else np.asarray(x)
+    frame["y"] = y.ravel()
+    frame["x"] = x_of.ravel() if x_of.ndim == 2 else np.repeat(x_of, periods)
     frame["region"] = np.repeat(np.zeros(n) if region is None else region, periods)
     panel = ei.Panel.from_frame(
         frame,
@@ -109,6 +111,24 @@ def linked(programmes):
     ]
 
 
+def early(by):
+    """Supported firms put off `by` in the year before support."""
+    return levels() - by * SUPPORTED[:, None] * (YEARS == START - 1)
+
+
+def boom(x):
+    """From 2018 on, what a firm has gained depends on its x, supported or not."""
+    return levels() + 5.0 * np.asarray(x)[:, None] * AFTER
+
+
+def beginners(before=()):
+    """Nobody exports before 2018, but for some supported firms that try once; half do after."""
+    y = (np.random.default_rng(5).random((N, YEARS.size)) < 0.5) * AFTER.astype(float)
+    y[list(before), 0] = 1.0
+    return y
+
+
+ADJUSTED = {"covariates": ["x"], "estimator": ei.did.GroupTime()}
 CASES = [
     ("linkage", "SUPPORTS", {"awards": linked([("main", 0, 10)])}),
     ("linkage", "CONCERN", {"awards": linked([("main", 0, 11)])}),
@@ -142,7 +162,23 @@ CASES = [
     ("largest_cluster", "CONCERN", {"region": np.arange(N) // 25}),
     ("assignment_level", "NOT_RUN", {}),
     ("sensitivity", "NOT_RUN", {}),
-    ("anticipation", "NOT_RUN", {}),
+    ("anticipation", "SUPPORTS", {}),
+    ("anticipation", "CONCERN", {"y": early(4.0)}),
+    ("anticipation", "NOT_APPLICABLE", {"years": YEARS[2:]}),
+    ("anticipation", "NOT_APPLICABLE", {"y": early(4.0), "base": "varying"}),
+    ("flat_by_rule", "SUPPORTS", {}),
+    ("flat_by_rule", "CONCERN", {"y": beginners()}),
+    ("flat_by_rule", "CONCERN", {"y": beginners(before=range(1)), "scale": "binary"}),
+    ("flat_by_rule", "SUPPORTS", {"y": beginners(before=range(10))}),
+    ("flat_by_rule", "SUPPORTS", {"y": np.ones((N, YEARS.size)), "scale": "binary"}),
+    ("flat_by_rule", "NOT_APPLICABLE", {"years": YEARS[3:]}),
+    ("unadjusted", "NOT_APPLICABLE", {}),
+    ("unadjusted", "SUPPORTS", {"x": normal(1.0)}),
+    ("unadjusted", "SUPPORTS", {"x": EVEN, "y": boom(EVEN)}),
+    ("unadjusted", "CONCERN", {"x": normal(1.0), "y": boom(normal(1.0))}),
+    ("unadjusted", "NOT_APPLICABLE", {"x": normal(1.0), "y": boom(normal(1.0)), **ADJUSTED}),
+    ("unadjusted", "NOT_APPLICABLE", {"x": levels(), "y": levels(), "years": YEARS}),
+    ("blind_to_same_measurement", "NOT_RUN", {}),
     ("spillover", "NOT_RUN", {}),
 ]
 
@@ -172,6 +208,9 @@ def test_verdicts(id, verdict, case):
         ("largest_cluster", {}),
         ("assignment_together", {}),
         ("pre_trends", {"estimator": ei.matched.Benchmark()}),
+        ("unadjusted", {"estimator": ei.matched.Benchmark()}),
+        ("flat_by_rule", {"estimator": ei.matched.Benchmark()}),
+        ("anticipation", {"estimator": ei.did.TwoPeriod()}),
     ],
 )
 def test_what_does_not_apply_does_not_count(id, case):
@@ -193,6 +232,85 @@ def test_statistics_by_hand():
     assert logs["participation"].statistic == pytest.approx(0.1)
 
 
+def test_the_gap_is_what_adjusting_takes_away():
+    x = normal(1.0)
+    sealed, result = evaluated(x=x, y=boom(x))
+    found = next(f for f in diagnose(sealed, result) if f.id == "unadjusted")
+    given = ei.Design(sealed.panel, sealed.support, outcome="y", covariates=["x"])
+    adjusted = ei.did.GroupTime(adjust="regression").estimate(given)
+    gap = result.overall().estimate - adjusted.overall().estimate
+    assert found.statistic == pytest.approx(float(gap))
+    overall = result.overall()
+    least = max(0.25 * float(overall.std_error), 0.1 * abs(float(overall.estimate)))
+    assert found.threshold == pytest.approx(least)
+    assert found.assumption == "parallel_trends"
+
+
+def test_supported_outcomes_do_not_enter_the_predicted_gap():
+    x = normal(1.0)
+    gaps = []
+    for add in (0.0, 7.0):
+        y = boom(x) + add * SUPPORTED[:, None] * AFTER * x[:, None]
+        found = find(x=x, y=y)["unadjusted"]
+        gaps.append(found.statistic)
+    assert gaps[0] == pytest.approx(gaps[1])
+
+
+def test_quiet_answers_about_columns_and_rules_speak_to_no_assumption():
+    found = find(x=normal(1.0))
+    assert found["unadjusted"].assumption is None
+    assert found["flat_by_rule"].assumption is None
+
+
+@pytest.mark.parametrize(
+    ("share", "scale", "verdict"),
+    [(0.5, "logged", "CONCERN"), (0.025, "logged", "SUPPORTS"), (0.5, "level", None)],
+)
+def test_closures_count_where_the_outcome_ends_with_the_firm(share, scale, verdict):
+    """A share of supported firms closes in 2018; a level goes on at zero."""
+    frame = pd.DataFrame({"firm": np.repeat(np.arange(N), YEARS.size), "year": np.tile(YEARS, N)})
+    closes = (frame["firm"] < round(share * OWN)) & (frame["year"] >= START)
+    frame = frame.assign(y=levels().ravel(), closed=closes)[~closes | (frame["year"] == START)]
+    panel = ei.Panel.from_frame(
+        frame,
+        unit="firm",
+        period="year",
+        outcomes=[ei.Outcome("y", scale=scale)],
+        exit="closed",
+    )
+    spells = pd.DataFrame({"firm": np.arange(OWN), "start": START})
+    support = ei.Assignment.from_spells(spells, unit="firm", start="start")
+    sealed = ei.Design(panel, support, outcome="y").seal()
+    found = {f.id: f for f in sealed.findings}
+    assert found["missing"].verdict == "SUPPORTS"
+    if verdict is None:
+        assert "closures" not in found
+    else:
+        # All are there in the year of closing, and two years follow it.
+        assert found["closures"].verdict == verdict
+        assert found["closures"].statistic == pytest.approx(share * 2 / 3)
+
+
+def test_the_shift_before_support_by_hand():
+    sealed, result = evaluated(y=early(4.0))
+    found = next(f for f in diagnose(sealed, result) if f.id == "anticipation")
+    table = result.table()
+    before = table.loc[table["event_time"] < 0, "estimate"]
+    assert found.statistic == pytest.approx(-float(before.mean()))
+    assert found.statistic == pytest.approx(-4.0, abs=1.0)
+
+
+def test_pre_trends_reject_as_often_as_they_should_with_few_supported_firms():
+    """12 supported firms, of other spread: 5 % of 400 draws, inside the 99.9 % binomial band."""
+    few, rejected = np.arange(N) < 12, 0
+    for seed in range(400):
+        y = levels(seed) * np.where(few, 1.0, 0.5)[:, None]
+        _, result = evaluated(y=y, starts=np.where(few, START, 0))
+        rejected += result.pretrend_test().p_value < 0.05
+    low, high = stats.binom.ppf([0.0005, 0.9995], 400, 0.05)
+    assert low <= rejected <= high
+
+
 def test_effective_number_of_firms():
     sealed, result = evaluated(y=giant())
     square = result.overall().influence[:, 0] ** 2
@@ -205,10 +323,23 @@ def test_the_pre_trend_test_is_an_f_test():
     test, before = result.pretrend_test(), (result.table()["event_time"] < 0).to_numpy()
     theta, size = result.table()["estimate"][before], result.covariance()[np.ix_(before, before)]
     wald = theta @ np.linalg.solve(size, theta)
-    assert (test.df_numerator, test.df_denominator) == (3, N - 3)
-    assert test.wald == pytest.approx(wald)
-    assert test.statistic == pytest.approx(wald * (N - 3) / (3 * (N - 1)))
-    assert test.p_value == pytest.approx(stats.f(3, N - 3).sf(test.statistic))
+    assert (test.df_numerator, test.wald) == (3, pytest.approx(wald))
+    # By hand: Hotelling's two samples with covariances of their own.
+    y = apart(0.14)
+    change = y[:, :3] - y[:, [3]]
+    sides = [change[SUPPORTED], change[~SUPPORTED]]
+    parts = [np.cov(side.T) / len(side) for side in sides]
+    gap = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+    shares = [part @ np.linalg.inv(sum(parts)) for part in parts]
+    lost = [
+        (np.trace(a @ a) + np.trace(a) ** 2) / (len(side) - 1)
+        for a, side in zip(shares, sides, strict=True)
+    ]
+    nu = (3 + 9) / sum(lost)
+    assert test.df_denominator == pytest.approx(nu - 2)
+    square = gap @ np.linalg.solve(sum(parts), gap)
+    assert test.statistic == pytest.approx(square * (nu - 2) / (3 * nu))
+    assert test.p_value == pytest.approx(stats.f(3, nu - 2).sf(test.statistic))
     found = next(f for f in diagnose(sealed, result) if f.id == "pre_trends")
     assert found.statistic == test.statistic
 

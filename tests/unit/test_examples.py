@@ -50,6 +50,20 @@ def test_scripts(name, tmp_path, monkeypatch, capsys):
     assert not missing, out
 
 
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("add-an-estimator.md", "03_own_estimator.py"),
+        ("wrap-another-package.md", "04_wrap_pyfixest.py"),
+    ],
+)
+def test_the_file_of_a_how_to_is_the_example(page, name):
+    text = (EXAMPLES.parent / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    shown = text.split("```python\n", 1)[1].split("```", 1)[0].strip()
+    assert shown.startswith("from __future__")
+    assert shown in (EXAMPLES / name).read_text(encoding="utf-8")
+
+
 def test_the_voucher_study(tmp_path, plain_report):
     folder = shutil.copytree(EXAMPLES / "02_vouchers", tmp_path / "02_vouchers")
     runpy.run_path(str(folder / "write_data.py"))

@@ -33,6 +33,21 @@ PRESET_NAMES = {
 }
 
 
+@pytest.mark.parametrize("name", scenarios())
+def test_typical_firms_are_promised_only_where_few_of_them_are_supported(name):
+    """Of what others than a cohort do in its supported years, under a tenth may be support's."""
+    world = scenario(name)
+    bench = world.draw(n_firms=world.size, n_periods=8)
+    first, years = bench.support.align(bench.panel).first, bench.truth.periods
+    outcome = bench.truth.outcomes[world.design_options["outcome"]]
+    moved = outcome.with_support != outcome.without_support
+    moved &= years[None, :] >= first[:, None]
+    cohorts = np.unique(first[first != NEVER])
+    shares = [moved[first != g][:, years >= g].mean() for g in cohorts]
+    if np.mean(shares) >= 0.10:
+        assert "typical_firms_comparable" in world.fails
+
+
 def estimand(bench, outcome=None, **changes):
     """The simple overall in the sample, changed as told."""
     truth = bench.truth

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import sys
 import traceback
 from typing import Any
@@ -61,6 +62,10 @@ def main(args: list[str] | None = None) -> int:
             stream, io.TextIOWrapper
         ):  # a console of another encoding is no reason to fail
             stream.reconfigure(errors="replace")
+    log = logging.getLogger("exportimpact")
+    level = log.level
+    # Errors and results are printed; a package that is wrapped may turn on logging for everybody.
+    log.setLevel(logging.WARNING)
     try:
         code: Any = cli.main(
             args=[a for a in given if a != "--traceback"],
@@ -89,6 +94,8 @@ def main(args: list[str] | None = None) -> int:
         if show:
             click.echo(traceback.format_exc(), err=True)
         return INTERNAL
+    finally:
+        log.setLevel(level)
 
 
 def _tell(error: ExportImpactError, show: bool) -> None:

@@ -14,6 +14,12 @@ CONFIDENCE = 0.999
 Z = 3.29
 """Normal quantile of `CONFIDENCE`, two-sided."""
 
+NORMAL = 1.959963984540054
+"""Normal quantile of `LEVEL`, two-sided."""
+
+_LARGE = 1000.0
+"""Degrees of freedom above which t is taken for normal."""
+
 BIAS_IN_SD = 0.10
 """A bias of a tenth of the standard deviation costs at most 0.3 points of coverage."""
 
@@ -64,13 +70,27 @@ def ratio(draws: int) -> float:
     return Z / math.sqrt(2 * draws)
 
 
-def power(effect: float, sd: float) -> float:
-    """Return the power against `effect` of a test whose standard error is exactly `sd`."""
-    from scipy.special import ndtr
+def power(effect: float, sd: float, critical: float = NORMAL) -> float:
+    """Return the power against `effect` of a test whose standard error is `sd` on average.
 
-    shift = abs(effect) / sd
-    critical = 1.959963984540054
-    return float(ndtr(shift - critical) + ndtr(-shift - critical))
+    With a `critical` value above the normal one it is that of the t test which has this value: the
+    noncentral t with its degrees of freedom (Johnson, Kotz & Balakrishnan, 1995, chapter 31).
+
+    Examples
+    --------
+    >>> round(power(2.8, 1.0), 2), round(power(2.8, 1.0, critical=2.571), 2)
+    (0.8, 0.61)
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+    from scipy.stats import nct, t
+
+    shift, tail = abs(effect) / sd, (1 + LEVEL) / 2
+    if critical < t.ppf(tail, _LARGE):
+        return float(ndtr(shift - NORMAL) + ndtr(-shift - NORMAL))
+    critical = min(critical, float(t.ppf(tail, 1.0)))  # no t reference is wider
+    df = brentq(lambda nu: t.ppf(tail, nu) - critical, 0.99, _LARGE)
+    return float(nct.sf(critical, df, shift) + nct.cdf(-critical, df, shift))
 
 
 def std_error_ratio(std_error: np.ndarray, deviation: np.ndarray) -> float:

@@ -32,6 +32,9 @@ def find(name: str) -> Any:
     except ImportError as error:
         why = f"the module cannot be imported ({error}); run from its folder or install it"
         raise _unknown(name, why) from error
+    except Exception as error:  # a stranger's file may raise anything while it is read
+        why = f"the module stops with {type(error).__name__}: {error}; mend it and run again"
+        raise _unknown(name, why) from error
     if not hasattr(found, attribute):
         classes = [n for n, value in vars(found).items() if hasattr(value, "spec")]
         raise _unknown(name, f"the module has no {attribute!r}. {did_you_mean(attribute, classes)}")

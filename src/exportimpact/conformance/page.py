@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from exportimpact.conformance import bands
+from exportimpact.conformance.tier import tier_of
 
 if TYPE_CHECKING:
     from exportimpact.conformance.scoreboard import Board, Score
@@ -30,7 +31,7 @@ MEANING = {
     "unclear": "something required holds only about, or the truth is not known",
     "WRONG": "a user would be misled",
 }
-_SIDE, _LEFT, _TOP = 26, 210, 190
+_SIDE, _LEFT, _TOP = 26, 176, 180
 
 
 def page(board: Board) -> str:
@@ -56,13 +57,20 @@ def page(board: Board) -> str:
 def _wrong(board: Board) -> list[str]:
     if not board.wrong:
         return ["## Wrong cells", "", "None.", ""]
-    rows = [f"| {s.estimator} | {s.scenario} | {s.draws:,} | {s.reason} |" for s in board.wrong]
-    head = ["| estimator | scenario | draws | what is wrong |", "|---|---|---:|---|"]
-    return ["## Wrong cells", "", *head, *rows, ""]
+    alike: dict[tuple[str, int, str], list[str]] = {}
+    for s in board.wrong:
+        alike.setdefault((s.scenario, s.draws, s.reason), []).append(s.estimator)
+    rows = [
+        f"- **{name}**, {', '.join(who)} ({draws:,} draws): {reason}."
+        for (name, draws, reason), who in sorted(alike.items())
+    ]
+    return ["## Wrong cells", "", *rows, ""]
 
 
 def _false_alarms(board: Board) -> list[str]:
     by_assumption: dict[str, list[tuple[float, str]]] = {}
+    draws = tier_of("calibration").honest_draws
+    limit = bands.most(bands.FALSE_ALARM, draws)
     for s in board.scores:
         for assumption, share in s.false_alarms.items():
             by_assumption.setdefault(assumption, []).append((share, f"{s.estimator}, {s.scenario}"))
@@ -70,15 +78,17 @@ def _false_alarms(board: Board) -> list[str]:
         "## False alarms",
         "",
         "How often diagnostics question an assumption that holds, over all cells where everything "
-        f"required holds: **{_percent(board.false_alarm_rate)}** of draws on average.",
+        f"required holds: **{_percent(board.false_alarm_rate)}** of draws on average. The test of "
+        "trends before support is meant to do so in one of ten draws. With "
+        f"{draws} diagnosed draws a share above {_percent(limit)} is more than chance.",
         "",
-        "| assumption | mean | cells above 10 % | worst |",
+        f"| assumption | mean | cells above {_percent(limit)} | worst |",
         "|---|---:|---:|---|",
     ]
     for assumption, found in sorted(by_assumption.items()):
         shares = [share for share, _ in found]
         worst, where = max(found)
-        above = sum(share > bands.FALSE_ALARM for share in shares)
+        above = sum(share > limit for share in shares)
         mean = sum(shares) / len(shares)
         told = f"{_percent(worst)} ({where})"
         lines.append(f"| {assumption} | {_percent(mean)} | {above} of {len(shares)} | {told} |")
@@ -122,8 +132,8 @@ def _line(s: Score) -> str:
         _number(s.size, 3),
         _number(s.power, 3),
         _number(s.effect, 3),
-        _percent(s.refused),
-        _percent(s.flagged),
+        _percent(s.refused, 0),
+        _percent(s.flagged, 0),
         s.reason,
     ]
     return "| " + " | ".join(values) + " |"
@@ -148,11 +158,15 @@ def _how(board: Board) -> list[str]:
 
 
 def figure(board: Board) -> str:
-    """Return the scoreboard as SVG: estimators in columns, scenarios in rows."""
+    """Return the scoreboard as SVG: estimators in columns, scenarios in rows.
+
+    Narrow enough for a phone: names of estimators stand upright, the legend is below.
+    """
     estimators = list(dict.fromkeys(s.estimator for s in board.scores))
     names = list(dict.fromkeys(s.scenario for s in board.scores))
-    width = _LEFT + _SIDE * len(estimators) + 190
-    height = _TOP + _SIDE * max(len(names), len(COLOURS)) + 20
+    width = max(_LEFT + _SIDE * len(estimators) + 8, _LEFT + 150)
+    below = _TOP + _SIDE * len(names) + 16
+    height = below + _SIDE * math.ceil(len(COLOURS) / 2) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
@@ -160,25 +174,24 @@ def figure(board: Board) -> str:
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
     for i, name in enumerate(estimators):
-        at = f"{_LEFT + _SIDE * i + _SIDE / 2 + 4},{_TOP - 8}"
-        parts.append(f'<text transform="translate({at}) rotate(-60)">{escape(name)}</text>')
+        at = f"{_LEFT + _SIDE * i + _SIDE / 2 + 3},{_TOP - 6}"
+        parts.append(f'<text transform="translate({at}) rotate(-90)">{escape(name)}</text>')
     for j, name in enumerate(names):
-        parts.append(_text(_LEFT - 8, j, name, 'text-anchor="end"'))
+        parts.append(_text(_LEFT - 8, _TOP + _SIDE * j, name, 'text-anchor="end"'))
     for s in board.scores:
         x = _LEFT + _SIDE * estimators.index(s.estimator)
         y = _TOP + _SIDE * names.index(s.scenario)
         told = f"{s.estimator}, {s.scenario}: {s.outcome}. {s.reason}"
         parts.append(_box(x, y, s.outcome, told))
-    legend = _LEFT + _SIDE * len(estimators) + 24
-    for k, (name, _) in enumerate(COLOURS.items()):
-        parts.append(_box(legend, _TOP + _SIDE * k, name, MEANING[name]))
-        parts.append(_text(legend + _SIDE + 6, k, name))
+    for k, name in enumerate(COLOURS):
+        x, y = 12 + (k % 2) * (width // 2), below + _SIDE * (k // 2)
+        parts.append(_box(x, y, name, MEANING[name]))
+        parts.append(_text(x + _SIDE + 6, y, name))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _text(x: float, row: int, text: str, style: str = "") -> str:
-    y = _TOP + _SIDE * row + _SIDE * 0.65
-    return f'<text x="{x}" y="{y}" {style}>{escape(text)}</text>'
+def _text(x: float, y: float, text: str, style: str = "") -> str:
+    return f'<text x="{x}" y="{y + _SIDE * 0.65}" {style}>{escape(text)}</text>'
 
 
 def _box(x: float, y: float, outcome: str, told: str) -> str:
@@ -198,5 +211,5 @@ def _number(value: float, places: int, *, sign: bool = False) -> str:
     return f"{value:+.{places}f}" if sign else f"{value:.{places}f}"
 
 
-def _percent(share: float) -> str:
-    return "" if math.isnan(share) else f"{100 * share:.1f} %"
+def _percent(share: float, places: int = 1) -> str:
+    return "" if math.isnan(share) else f"{100 * share:.{places}f} %"

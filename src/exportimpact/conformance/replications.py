@@ -7,6 +7,7 @@ cell alone is run again.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -245,7 +246,7 @@ def _run(tasks: list[Any], jobs: int) -> Iterable[tuple[dict[str, list[Row]], fl
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
         done: Iterable[tuple[dict[str, list[Row]], float]] = parallel(
-            joblib.delayed(replicate)(*task) for task in tasks
+            joblib.delayed(_in_a_worker)(*task) for task in tasks
         )
     return done
 
@@ -271,15 +272,31 @@ def replicate(
             sealed = design.seal()
         except ExportImpactError as error:
             refusal = error.code
+        known: dict[tuple[str, bool], Row] = {}
         for estimator, diagnose in estimators:
             row: Row = dict.fromkeys(COLUMNS)
             row |= {"seed": seed, "code": refusal}
             if not refusal:
-                row |= _row(estimator, bench, sealed, diagnose=diagnose)
+                key = estimator_digest(_as_used(estimator, sealed)), diagnose
+                if key not in known:
+                    known[key] = _row(estimator, bench, sealed, diagnose=diagnose)
+                row |= known[key]
             if diagnose and row["flags"] is None:
                 row |= {"flags": "", "asked": ""}
             made.setdefault(estimator_digest(estimator), []).append(row)
     return made, time.process_time() - began
+
+
+def _in_a_worker(*task: Any) -> tuple[dict[str, list[Row]], float]:
+    # A package that an estimator wraps may turn on logging for everybody when it is imported.
+    logging.getLogger("exportimpact").setLevel(logging.WARNING)
+    return replicate(*task)
+
+
+def _as_used(estimator: Any, sealed: Any) -> Any:
+    """Return the configuration that the estimator says gives the same on this design."""
+    used = getattr(estimator, "as_used", None)
+    return used(sealed) if callable(used) else estimator
 
 
 def _row(estimator: Any, bench: Any, sealed: Any, *, diagnose: bool) -> Row:

@@ -259,7 +259,10 @@ def _outcome(
     if all(a in blind for a in found.broken):
         return "declared blind", broken
     missing = "" if honesty.has_diagnostic(found.broken) else "; no diagnostic registered"
-    return "WRONG", f"{broken} fails, seen in {seen:.0%} of draws{missing}; {'; '.join(outside)}"
+    return (
+        "WRONG",
+        f"{broken} fails, seen in {100 * seen:.0f} % of draws{missing}; {'; '.join(outside)}",
+    )
 
 
 def _outside(subject: Subject, known: pd.DataFrame, facts: dict[str, Any]) -> list[str]:

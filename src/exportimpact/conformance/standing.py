@@ -16,7 +16,9 @@ from exportimpact.synthetic import scenario
 
 Kind: TypeAlias = Literal["right", "broken", "unclear"]
 
-BACKGROUND = frozenset({"no_interference", "independent_clusters", "missing_at_random"})
+BACKGROUND = frozenset(
+    {"no_interference", "same_measurement", "independent_clusters", "missing_at_random"}
+)
 """What any comparison of firms needs, whether or not its method says so."""
 
 IN_MEANS = frozenset({"level", "count", "share"})
@@ -72,9 +74,12 @@ def standing(estimator: Any, name: str) -> Standing:
         reason = f"holds only about: {', '.join(about)}"
         return Standing("unclear", required, tuple(sorted(unmet)), reason, design)
     aimed = _family(world.violation) & unmet
-    if aimed or len(unmet) == 1:
+    # What a scenario does not break on purpose has not been sized so that it can be seen.
+    sized = world.violation is not None or unmet <= set(estimator.spec.blind_to)
+    if aimed or (len(unmet) == 1 and sized):
         return Standing("broken", required, tuple(sorted(aimed or unmet)), "", design)
-    reason = f"breaks more than one requirement: {', '.join(sorted(unmet))}"
+    why = "breaks more than one requirement" if sized else "not broken on purpose, nor sized to see"
+    reason = f"{why}: {', '.join(sorted(unmet))}"
     return Standing("unclear", required, tuple(sorted(unmet)), reason, design)
 
 

@@ -15,6 +15,7 @@ from exportimpact.conformance.replications import Bank
 from exportimpact.conformance.standing import Standing, standing
 from exportimpact.conformance.tier import N_PERIODS, Tier, tier_of
 from exportimpact.conformance.world import World
+from exportimpact.core.cellset import FEW_CLUSTERS_PER_SIDE
 from exportimpact.core.result import EstimationResult
 from exportimpact.errors import CapabilityError, ExportImpactError, NotIdentifiedError
 from exportimpact.synthetic import scenario, scenarios
@@ -108,11 +109,15 @@ class Subject:
         wanted = "covariates" in self.estimator.spec.accepts
         plain = ("level", "logged")
 
-        def order(name: str) -> tuple[bool, bool]:
+        def order(name: str) -> tuple[bool, bool, bool]:
             design = self.standing(name).design
+            smallest = min(design.members(g).size for g in design.cohorts)
+            # Below that, firms taken as clusters of one have other errors than firms, by rule.
+            few = smallest * _HOME_FIRMS < FEW_CLUSTERS_PER_SIDE * scenario(name).size
             return (
                 design.outcome_spec.scale not in plain,
                 wanted and not design.settings["covariates"],
+                few,
             )
 
         return sorted(right, key=order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -123,13 +124,14 @@ def parametrize(
         told = ",".join(f"{k}={v}" for k, v in parameters_of(estimator).items())
         return f"{type(estimator).__name__}({told})"
 
+    # One process for each estimator, so that its replications are made once.
+    group = pytest.mark.xdist_group if find_spec("xdist") else None
     pairs = [
         pytest.param(
             estimator,
             check,
             id=f"{named(estimator)}-{check.id}",
-            # One process for each estimator, so that its replications are made once.
-            marks=pytest.mark.xdist_group(named(estimator)),
+            marks=group(named(estimator)) if group is not None else (),
         )
         for estimator in map(require_estimator, estimators)
         for check in declared()

@@ -20,6 +20,7 @@ ASSUMPTIONS: frozenset[str] = frozenset(
         "unconfoundedness",
         "typical_firms_comparable",
         "no_interference",
+        "same_measurement",
         "homogeneous_effects",
         "strict_exogeneity",
         "mean_stationarity",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class Provenance:
     settings : dict of the design's options
     max_step : Step
         The highest rung that the design allows.
+    blind_to : dict of assumption to reason
+        Required assumptions whose failure the estimator declares that it cannot see.
     """
 
     estimator: str
@@ -51,6 +53,7 @@ class Provenance:
     exploratory: bool
     settings: dict[str, Any]
     max_step: Step = Step.VI
+    blind_to: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, estimator: Any, design: DesignLike) -> Provenance:
@@ -63,6 +66,7 @@ class Provenance:
             method = method.replaced(_TRENDS, "unconfoundedness")
         reached: Step = getattr(estimator, "reached", spec.step)
         most = design.terms.max_step
+        requires = all_of(method, *design.assumes) if spec.step.is_causal else method
         return cls(
             estimator=spec.id,
             title=spec.title,
@@ -70,11 +74,12 @@ class Provenance:
             parameters=parameters_of(estimator),
             step=min(reached, most, key=lambda step: step.rank),
             max_step=most,
-            requires=all_of(method, *design.assumes) if spec.step.is_causal else method,
+            requires=requires,
             conservative=spec.conservative,
             seal=str(getattr(design, "hash", "")),
             exploratory=bool(getattr(design, "exploratory", True)),
             settings=dict(design.settings),
+            blind_to={a: why for a, why in spec.blind_to.items() if a in requires.names()},
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from exportimpact._typing import FloatArray
 from exportimpact.core.aggregation import identity
 from exportimpact.core.cellset import CellSet
 from exportimpact.language import Message, message
@@ -20,22 +21,25 @@ class WaldTest:
     ----------
     null : Message
     wald, statistic : float or None
-        theta' V^-1 theta, and the F statistic made from it.
-    df_numerator, df_denominator : int
+        theta' V^-1 theta, and an F statistic: the same with the covariance within (cohort, arm),
+        which loses degrees of freedom.
+    df_numerator : int
+    df_denominator : float
     p_value : float or None
     reason : Message or None
         Why the test does not apply.
 
     References
     ----------
-    Hotelling's T^2: F = W (G - k) / (k (G - 1)) with k cells and G clusters (firms).
+    Hotelling's T^2 with unequal covariances: F = T^2 (nu - k + 1) / (k nu) with k cells and the
+    degrees of freedom nu of Nel & van der Merwe (1986), doi:10.1080/03610928608829342.
     """
 
     null: Message
     wald: float | None
     statistic: float | None
     df_numerator: int
-    df_denominator: int
+    df_denominator: float
     p_value: float | None
     reason: Message | None = None
 
@@ -66,18 +70,31 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
     errors = cells.errors(cells.gradient(rows), rows)
     if np.isnan(errors.std_error[before]).any():
         return _none(null, int(before.size), clusters, message("test.no_errors"))
-    covariance = errors.covariance[np.ix_(before, before)]
-    scale = np.sqrt(np.diagonal(covariance))
+    k, theta = int(before.size), cells.estimate[before]
+    wald = _distance(theta, errors.covariance[np.ix_(before, before)])
+    gradient = cells.gradient(rows)
+    used = rows.used(gradient.shape[1])
+    unbiased = _distance(theta, cells.moments.within(gradient[before], used[before]))
+    if wald is None or unbiased is None:
+        return _none(null, k, clusters, message("test.singular"))
+    nu = cells.moments.joint_freedom(gradient[before], used[before])
+    if not nu > k:
+        reason = message("test.too_many_cells", cells=k, clusters=int(nu) + 1)
+        return _none(null, k, int(nu) + 1, reason)
+    statistic = unbiased * (nu - k + 1) / (k * nu)
+    return WaldTest(null, wald, statistic, k, nu - k + 1, f_upper(statistic, k, nu - k + 1))
+
+
+def _distance(theta: FloatArray, covariance: FloatArray) -> float | None:
+    """Return theta' V^-1 theta; None where V is singular."""
+    scale = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
     if (scale <= 0).any():
-        return _none(null, int(before.size), clusters, message("test.singular"))
+        return None
     correlation = covariance / np.outer(scale, scale)
-    if np.linalg.matrix_rank(correlation, tol=1e-9) < before.size:
-        return _none(null, int(before.size), clusters, message("test.singular"))
-    z = cells.estimate[before] / scale
-    wald = float(z @ np.linalg.solve(correlation, z))
-    k = int(before.size)
-    statistic = wald * (clusters - k) / (k * (clusters - 1))
-    return WaldTest(null, wald, statistic, k, clusters - k, f_upper(statistic, k, clusters - k))
+    if np.linalg.matrix_rank(correlation, tol=1e-9) < theta.size:
+        return None
+    z = theta / scale
+    return float(z @ np.linalg.solve(correlation, z))
 
 
 def _none(null: Message, cells: int, clusters: int, reason: Message) -> WaldTest:

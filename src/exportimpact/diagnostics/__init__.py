@@ -10,28 +10,34 @@ from exportimpact.core.finding import Finding
 from exportimpact.core.protocols import SealedLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.diagnostics import (
+    blind,
     clusters,
     comparability,
+    flat,
     hidden_bias,
     matching,
     missing,
     sample,
     tails,
     trends,
+    unadjusted,
 )
 from exportimpact.diagnostics.placebo import placebo_outcomes
 from exportimpact.errors import CapabilityError
 
 __all__ = [
+    "blind",
     "clusters",
     "comparability",
     "diagnose",
+    "flat",
     "hidden_bias",
     "matching",
     "missing",
     "sample",
     "tails",
     "trends",
+    "unadjusted",
 ]
 
 

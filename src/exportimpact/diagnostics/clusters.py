@@ -54,12 +54,15 @@ def assignment_level(design: Any) -> Iterator[Finding]:
 
 @diagnostic(
     id="few_clusters",
-    assumption=_ABOUT,
+    assumption=None,
     needs="result",
     threshold_source="Cameron & Miller (2015), doi:10.3368/jhr.50.2.317",
 )
 def few_clusters(design: Any, result: EstimationResult) -> Iterator[Finding]:
-    """Return whether there are enough clusters, and none that holds most supported firms."""
+    """Return whether there are enough clusters, and none that holds most supported firms.
+
+    Few clusters make errors uncertain; they say nothing on whether clusters are independent.
+    """
     codes = design.cluster_codes
     if codes is None:
         return
@@ -79,7 +82,7 @@ def few_clusters(design: Any, result: EstimationResult) -> Iterator[Finding]:
         "few_clusters",
         judged(not few),
         text,
-        _ABOUT,
+        None,
         float(least),
         float(FEW_CLUSTERS_PER_SIDE),
         source,
@@ -105,7 +108,7 @@ def _largest(design: Any, codes: IntArray, side: str, firms: IntArray) -> Findin
         "largest_cluster" if side == "supported" else "largest_comparison_cluster",
         judged(not big),
         text,
-        _ABOUT,
+        None,
         share,
         MAX_SHARE,
         "package convention",

@@ -33,6 +33,8 @@ def missing(design: Any) -> Iterator[Finding]:
     good = abs(gap) <= 100 * MAX_GAP
     text = message("finding.missing_alike" if good else "finding.missing_apart", points=gap)
     yield Finding("missing", judged(good), text, _ABOUT, abs(gap) / 100, MAX_GAP, _SOURCE)
+    if design.outcome_spec.after_exit == "missing" and not alive.all():
+        yield _closures(design, alive)
     if design.outcome_spec.scale != "log":
         return
     reported = usable | design.panel.not_positive(design.outcome)
@@ -50,6 +52,18 @@ def missing(design: Any) -> Iterator[Finding]:
         MAX_PARTICIPATION_GAP,
         "package convention",
     )
+
+
+def _closures(design: Any, alive: BoolArray) -> Finding:
+    """Return how far survival falls apart, where the outcome ends with the firm.
+
+    Firms that are there to be compared are then those that survived, and support may decide who
+    does. Outcomes that are zero after an exit keep every firm and need no such finding.
+    """
+    gap = 100 * _gap_in_share(design, alive, np.ones_like(alive), relative=False)
+    good = abs(gap) <= 100 * MAX_GAP
+    text = message("finding.closures_alike" if good else "finding.closures_apart", points=gap)
+    return Finding("closures", judged(good), text, _ABOUT, abs(gap) / 100, MAX_GAP, _SOURCE)
 
 
 def _gap_in_share(design: Any, having: BoolArray, among: BoolArray, *, relative: bool) -> float:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+from scipy.special import stdtr
+
 from exportimpact._typing import Verdict
 from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding
@@ -14,6 +17,10 @@ from exportimpact.language import message
 
 CONTRADICTED = 0.05
 SUPPORTED = 0.10
+_EARLY_SOURCE = (
+    "package convention: p below 0.05 that the last period before support differs from the mean of "
+    "earlier ones"
+)
 _SOURCE = (
     "package convention: p below 0.05 contradicts, p of 0.10 or more from three periods supports; "
     "Roth (2022), doi:10.1257/aeri.20210236, on its limits"
@@ -23,9 +30,9 @@ _SOURCE = (
 @diagnostic(id="pre_trends", assumption="parallel_trends", needs="result", threshold_source=_SOURCE)
 def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
     """Return the joint test of the effects before support; few periods never support."""
-    names = result.provenance.requires.names()
-    about = next((n for n in ("parallel_trends_given_x", "parallel_trends") if n in names), None)
+    about = about_trends(result)
     if about is None:
+        names = result.provenance.requires.names()
         if result.provenance.lags and "unconfoundedness" in names:
             text = message("finding.trends_matched", lags=result.provenance.lags)
             yield Finding("pre_trends", "NOT_APPLICABLE", text, "unconfoundedness")
@@ -49,12 +56,57 @@ def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
         text = message(f"finding.trends_{words}", **values)
         statistic = test.statistic
         yield Finding("pre_trends", verdict, text, about, statistic, threshold_source=_SOURCE)
-    for id, assumption in (
-        ("sensitivity", about),
-        ("anticipation", "no_anticipation"),
-        ("spillover", "no_interference"),
-    ):
+    for id, assumption in (("sensitivity", about), ("spillover", "no_interference")):
         yield Finding(id, "NOT_RUN", message(f"finding.{id}_not_run"), assumption)
+
+
+@diagnostic(
+    id="anticipation", assumption="no_anticipation", needs="result", threshold_source=_EARLY_SOURCE
+)
+def anticipation(design: Any, result: EstimationResult) -> Iterator[Finding]:
+    """Return whether the last period before support (and its window) is in line with earlier ones.
+
+    Against a universal base that is the mean over the cells before support; cells with varying
+    bases are left to the test of trends.
+    """
+    if "no_anticipation" not in result.provenance.requires.names():
+        return
+    test, periods = result.pretrend_test(), pre_support_periods(design)
+    if test.p_value is None or periods < TESTABLE or design.settings["base"] != "universal":
+        text = message("finding.anticipation_not_testable", periods=periods, needed=TESTABLE)
+        yield Finding("anticipation", "NOT_APPLICABLE", text, threshold_source=_EARLY_SOURCE)
+        return
+    shift, error = _mean_before(result)
+    nu = test.df_denominator + test.df_numerator - 1  # that of the joint covariance
+    p_value = 2 * float(stdtr(nu, -abs(shift) / error))
+    early = p_value < CONTRADICTED
+    text = message("finding.early" if early else "finding.not_early", shift=-shift, p=p_value)
+    verdict: Verdict = "CONCERN" if early else "SUPPORTS"
+    yield Finding(
+        "anticipation",
+        verdict,
+        text,
+        "no_anticipation",
+        -shift,
+        threshold_source=_EARLY_SOURCE,
+    )
+
+
+def about_trends(result: EstimationResult) -> str | None:
+    """Return which parallel trends a result rests on, None for neither."""
+    names = result.provenance.requires.names()
+    return next((n for n in ("parallel_trends_given_x", "parallel_trends") if n in names), None)
+
+
+def _mean_before(result: EstimationResult) -> tuple[float, float]:
+    """Return the mean of the cells before support, weighted by cohort size, and its error."""
+    index = result.cells.index
+    lead = result.provenance.anticipation
+    before = index.event_time < -lead
+    weight = np.where(before, result.cells.design_sizes.value, 0.0)
+    weight /= weight.sum()
+    variance = weight[before] @ result.covariance()[np.ix_(before, before)] @ weight[before]
+    return float(weight[before] @ result.cells.estimate[before]), float(np.sqrt(variance))
 
 
 def _read(p_value: float, periods: int) -> tuple[Verdict, str]:

@@ -145,6 +145,18 @@ class Influence:
         return touched, dense, present
 
 
+def _freedom(members: FloatArray, n_single: int) -> int:
+    """Return a stratum's degrees of freedom from how many of it take part in each row.
+
+    The fewest of any row count; strata with one member share those of the single members.
+    """
+    taking_part = members[members > 0]
+    if not taking_part.size:
+        return 0
+    fewest = int(taking_part.min())
+    return fewest - 1 if fewest > 1 else max(n_single - 1, 1)
+
+
 def _n_codes(ids: IntArray) -> int:
     return int(ids.max()) + 1 if ids.size else 0
 
@@ -221,14 +233,9 @@ class Moments:
         Strata with one member in a row have no spread of their own: for that row they form one
         stratum of single members, whose mean is zero.
         """
-        k = self.size(used)
-        centre, factor = self._corrections(k)
-        covariance = np.zeros((gradient.shape[0], gradient.shape[0]))
-        for s, (total, cross) in enumerate(zip(self.total, self.cross, strict=True)):
-            mean = gradient @ total * centre[s]
-            spread = gradient @ cross @ gradient.T - np.outer(mean, mean)
-            covariance += spread * np.sqrt(np.outer(factor[s], factor[s]))
-        return covariance / self.n_firms**2
+        spreads = self._spreads(gradient, self.size(used))
+        covariance: FloatArray = np.sum(spreads, axis=0) / self.n_firms**2
+        return covariance
 
     def satterthwaite(self, gradient: FloatArray, used: BoolArray) -> FloatArray:
         """Return Welch-Satterthwaite degrees of freedom of each row of `gradient`, (n_out,)."""
@@ -246,6 +253,40 @@ class Moments:
         with np.errstate(divide="ignore", invalid="ignore"):
             df = spread.sum(axis=0) ** 2 / denominator
         return np.where(denominator > 0, df, np.nan)
+
+    def joint_freedom(self, gradient: FloatArray, used: BoolArray) -> float:
+        """Return the degrees of freedom of the joint covariance of the rows of `gradient`.
+
+        With V = sum_s V_s over strata of nu_s + 1 members and p rows,
+        nu = (p + p^2) / sum_s [tr((V_s V^-1)^2) + tr(V_s V^-1)^2] / nu_s: Welch and Satterthwaite's
+        for one row, and Hotelling's n - 1 for one stratum. V must not be singular.
+
+        References
+        ----------
+        Nel & van der Merwe (1986), doi:10.1080/03610928608829342, in the invariant form of
+        Krishnamoorthy & Yu (2004), doi:10.1016/j.spl.2003.10.012
+        """
+        k = self.size(used)
+        spreads = self._spreads(gradient, k)
+        scale = np.sqrt(np.sum(spreads, axis=0).diagonal())
+        scaled = [s / np.outer(scale, scale) for s in spreads]
+        inverse = np.linalg.inv(np.sum(scaled, axis=0))
+        n_single, lost, p = int((k == 1).any(axis=1).sum()), 0.0, scale.size
+        for s, row in zip(scaled, k, strict=True):
+            share, freedom = s @ inverse, _freedom(row, n_single)
+            if freedom:
+                lost += float(np.trace(share @ share) + np.trace(share) ** 2) / freedom
+        return float((p + p**2) / lost)
+
+    def _spreads(self, gradient: FloatArray, k: FloatArray) -> list[FloatArray]:
+        """Return each stratum's sum of centred squares, with k/(k-1), of the rows."""
+        centre, factor = self._corrections(k)
+        spreads = []
+        for s, (total, cross) in enumerate(zip(self.total, self.cross, strict=True)):
+            mean = gradient @ total * centre[s]
+            spread = gradient @ cross @ gradient.T - np.outer(mean, mean)
+            spreads.append(spread * np.sqrt(np.outer(factor[s], factor[s])))
+        return spreads
 
     def _corrections(self, k: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what totals are scaled by to centre, and the factor of the spread, like `k`."""

@@ -13,7 +13,7 @@ from exportimpact.synthetic.oracle import violation_p_value
 from exportimpact.synthetic.presets import PRESETS
 
 _DRAWS, _YEARS = 40, 8
-_ALWAYS = frozenset({"no_interference", "missing_at_random"})
+_ALWAYS = frozenset({"no_interference", "same_measurement", "missing_at_random"})
 _FAMILIES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "Supported against typical firms (step IV)": frozenset({"typical_firms_comparable"}),

@@ -145,6 +145,7 @@ _TESTS: Mapping[str, Callable[[Bench], float]] = MappingProxyType(
         "parallel_trends": _gap,
         "parallel_trends_given_x": lambda bench: _gap(bench, given_past=True),
         "no_interference": _gap,
+        "same_measurement": _gap,
         "no_anticipation": _gap,
         "missing_at_random": _gap,
         "unconfoundedness": _levels,

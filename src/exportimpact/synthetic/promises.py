@@ -13,6 +13,7 @@ EVERYTHING = frozenset(
         "unconfoundedness",
         "typical_firms_comparable",
         "no_interference",
+        "same_measurement",
         "homogeneous_effects",
         "strict_exogeneity",
         "mean_stationarity",
@@ -21,6 +22,9 @@ EVERYTHING = frozenset(
         "independent_clusters",
     }
 )
+
+OTHERS = frozenset({"typical_firms_comparable"})
+"""Fail where many of the other firms are supported themselves, and support does something."""
 
 LEVELS = frozenset({"unconfoundedness", "typical_firms_comparable"})
 """Fail whenever supported firms differ from others in what nobody observes."""

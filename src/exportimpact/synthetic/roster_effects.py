@@ -6,7 +6,7 @@ from exportimpact.synthetic.bench import Scenario
 from exportimpact.synthetic.effects import Effect
 from exportimpact.synthetic.interference import Displacement, Substitute
 from exportimpact.synthetic.linear import LinearWorld, Trend
-from exportimpact.synthetic.promises import CLEAN, EVERYTHING, SIZES
+from exportimpact.synthetic.promises import CLEAN, EVERYTHING, OTHERS, SIZES
 from exportimpact.synthetic.selection import ByOdds
 from exportimpact.synthetic.tails import HeavyTails
 
@@ -22,8 +22,8 @@ DYNAMIC = Scenario(
         "The effect grows yearly, is largest for the first cohort, and differs among firms.\n"
         "Two-way fixed effects compares late starters with early ones and finds half of it."
     ),
-    holds=EVERYTHING - _ALIKE,
-    fails=_ALIKE,
+    holds=EVERYTHING - _ALIKE - OTHERS,
+    fails=_ALIKE | OTHERS,
     presets=SIZES,
     sources=(
         *CLEAN,
@@ -44,8 +44,8 @@ COHORT_SIZES = Scenario(
         "The effect is half as large in the first cohort, and twice as large in the last.\n"
         "Averages over firms, cohorts, event times and years are four different numbers."
     ),
-    holds=EVERYTHING - _ALIKE,
-    fails=_ALIKE,
+    holds=EVERYTHING - _ALIKE - OTHERS,
+    fails=_ALIKE | OTHERS,
     presets=SIZES,
     sources=(
         *CLEAN,
@@ -71,8 +71,7 @@ NULL = Scenario(
     generate=LinearWorld(selection=_LOT).generate,
 )
 
-# Typical firms include those that are waiting for support of their own.
-_WAITING = frozenset({"no_anticipation", "strict_exogeneity", "typical_firms_comparable"})
+_WAITING = OTHERS | {"no_anticipation", "strict_exogeneity"}
 ANTICIPATION = Scenario(
     name="anticipation",
     title="firms put off exports in the year before support",
@@ -97,8 +96,8 @@ SLEEPER = Scenario(
         "Advice takes two years to show in exports, and four to show in full.\n"
         "An evaluation after one year ends a programme that works."
     ),
-    holds=EVERYTHING - _ALIKE,
-    fails=_ALIKE,
+    holds=EVERYTHING - _ALIKE - OTHERS,
+    fails=_ALIKE | OTHERS,
     presets=("sleeper",),
     sources=(*CLEAN, "Allerup (2010)"),
     violation="homogeneous_effects",
@@ -113,8 +112,8 @@ FADING = Scenario(
         "Support opens doors that close again: the effect peaks in year 1, and is 0 from year 3.\n"
         "One average over all years hides both the peak and the end."
     ),
-    holds=EVERYTHING - _ALIKE,
-    fails=_ALIKE,
+    holds=EVERYTHING - _ALIKE - OTHERS,
+    fails=_ALIKE | OTHERS,
     presets=("famex_fade",),
     sources=(*CLEAN, "Cadot, Fernandes, Gourdon & Mattoo (2015)"),
     violation="homogeneous_effects",
@@ -129,8 +128,8 @@ BY_SIZE = Scenario(
         "The effect falls with the number of employees, and is about nil for the largest.\n"
         "The average is right for nobody; segments by class of size show it."
     ),
-    holds=EVERYTHING - _ALIKE,
-    fails=_ALIKE,
+    holds=EVERYTHING - _ALIKE - OTHERS,
+    fails=_ALIKE | OTHERS,
     presets=SIZES,
     sources=(*CLEAN, "KITA (2025): small +12.7 %, medium +4.3 %, mid-sized +2.3 %"),
     violation="homogeneous_effects",
@@ -145,8 +144,8 @@ ON_OFF = Scenario(
         "A quarter of the effect is left in the years between.\n"
         "The effect is that of having started, with all that follows."
     ),
-    holds=EVERYTHING - _ALIKE,
-    fails=_ALIKE,
+    holds=EVERYTHING - _ALIKE - OTHERS,
+    fails=_ALIKE | OTHERS,
     presets=SIZES,
     sources=(
         *CLEAN,
@@ -165,8 +164,8 @@ PERSISTENCE = Scenario(
         "Better firms begin further below their own level, and are still climbing.\n"
         "Support is by lot: differences are right; instruments from past changes are not."
     ),
-    holds=EVERYTHING - _START,
-    fails=_START,
+    holds=EVERYTHING - _START - OTHERS,
+    fails=_START | OTHERS,
     presets=SIZES,
     sources=(*CLEAN, "Blundell & Bond (1998), doi:10.1016/S0304-4076(98)00009-8"),
     violation="mean_stationarity",
@@ -183,8 +182,8 @@ DISPLACEMENT = Scenario(
         "The more rivals of an industry and region are supported, the more a firm without loses.\n"
         "Compared with losers, supported firms seem to gain more than they do."
     ),
-    holds=EVERYTHING - _ALONE,
-    fails=_ALONE,
+    holds=EVERYTHING - _ALONE - OTHERS,
+    fails=_ALONE | OTHERS,
     presets=SIZES,
     sources=(*CLEAN, "business stealing: a known confounder"),
     violation="no_interference",
@@ -200,8 +199,8 @@ OVERLAPPING = Scenario(
         "Most of the never supported get another programme instead, which does more for them.\n"
         'Compared with them the programme seems to do little; set others="drop_comparison".'
     ),
-    holds=EVERYTHING - _ALONE,
-    fails=_ALONE,
+    holds=EVERYTHING - _ALONE - OTHERS,
+    fails=_ALONE | OTHERS,
     presets=SIZES,
     sources=(
         *CLEAN,
@@ -223,8 +222,8 @@ TAILS = Scenario(
         "Exports have the tail of all Korean exporters: some percent of firms, most of the value.\n"
         "No interval for a mean works here (coverage 77 to 83 % was seen): a finding must say so."
     ),
-    holds=EVERYTHING - _DOMINANT - _ALIKE,
-    fails=_DOMINANT | _ALIKE,
+    holds=EVERYTHING - _DOMINANT - _ALIKE - OTHERS,
+    fails=_DOMINANT | _ALIKE | OTHERS,
     presets=_MONEY,
     sources=(*CLEAN, _TAILS),
     violation="no_dominant_firm",
@@ -240,8 +239,8 @@ TAILS_OF_SMES = Scenario(
         "The largest firm exports less than five times the mean.\n"
         "Means, and Poisson models of them, can be trusted."
     ),
-    holds=EVERYTHING - _ALIKE,
-    fails=_ALIKE,
+    holds=EVERYTHING - _ALIKE - OTHERS,
+    fails=_ALIKE | OTHERS,
     presets=_MONEY,
     sources=(*CLEAN, _TAILS),
     options=(("outcome", "exports"),),

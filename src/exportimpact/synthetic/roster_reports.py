@@ -5,7 +5,7 @@ from __future__ import annotations
 from exportimpact.synthetic.bench import Scenario
 from exportimpact.synthetic.effects import Effect
 from exportimpact.synthetic.linear import LinearWorld, Trend
-from exportimpact.synthetic.promises import CLEAN, EVERYTHING, SIZES, TRENDS
+from exportimpact.synthetic.promises import CLEAN, EVERYTHING, OTHERS, SIZES, TRENDS
 from exportimpact.synthetic.reports import (
     Boasting,
     DisappointedLeave,
@@ -20,6 +20,7 @@ _LOT = ByOdds(shares=(0.15, 0.15, 0.15))
 _MISSING = frozenset({"missing_at_random"})
 _MOVING = frozenset({"mean_stationarity"})
 _OWN = frozenset({"homogeneous_effects"})
+_STRETCHED = frozenset({"same_measurement"})
 
 SURVIVAL = Scenario(
     name="selective_survival",
@@ -48,8 +49,8 @@ EXIT = Scenario(
         "Those below the mean soon stop answering; satisfied firms stay.\n"
         "Among firms that still report, the programme works wonders."
     ),
-    holds=EVERYTHING - _MISSING - _OWN,
-    fails=_MISSING | _OWN,
+    holds=EVERYTHING - _MISSING - _OWN - OTHERS,
+    fails=_MISSING | _OWN | OTHERS,
     presets=("meta_mid", "meta_low", "korea_kita"),
     sources=(
         *CLEAN,
@@ -86,14 +87,14 @@ BOASTS = Scenario(
         "In their reports supported firms add a quarter; the customs office knows better.\n"
         "Estimated from reports, boasting is an effect that no test of earlier years can see."
     ),
-    holds=EVERYTHING - TRENDS,
-    fails=TRENDS,
+    holds=EVERYTHING - _STRETCHED - OTHERS,
+    fails=_STRETCHED | OTHERS,
     presets=SIZES,
     sources=(
         *CLEAN,
         "voluntary consultation values against customs: Board of Audit",
     ),
-    violation="parallel_trends",
+    violation="same_measurement",
     options=(("outcome", "ln_exports_reported"),),
     generate=LinearWorld(selection=_LOT, reports=(Boasting(),)).generate,
 )

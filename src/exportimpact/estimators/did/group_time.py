@@ -12,7 +12,7 @@ Callaway & Sant'Anna (2021), doi:10.1016/j.jeconom.2020.12.001; adjustments as i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -57,6 +57,7 @@ _NEEDS: dict[Adjust, Requirement] = {
         "no_anticipation",
         any_of(*_NEEDS.values()),
     ),
+    blind_to={"same_measurement": "reports that support inflates look like an effect"},
     accepts={"weights", "matched", "not_yet", "rejected", "covariates"},
 )
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +97,11 @@ class GroupTime:
 
     def requirement(self, design: DesignLike) -> Requirement:
         """Return what this configuration assumes on this design."""
-        adjusted = self.adjust if design.settings["covariates"] else "none"
-        return all_of("no_anticipation", *_NEEDS[adjusted].parts)
+        return all_of("no_anticipation", *_NEEDS[self.as_used(design).adjust].parts)
+
+    def as_used(self, design: DesignLike) -> GroupTime:
+        """Return the configuration that gives the same on this design: none without covariates."""
+        return self if design.settings["covariates"] else replace(self, adjust="none")
 
     def estimate(self, design: DesignLike) -> EstimationResult:
         """Return every identified cohort x period cell.
@@ -116,7 +120,7 @@ class GroupTime:
             EI-E06 when no cell is identified.
         """
         wide, cells = design.wide(), CellBuilder(design, self)
-        adjust = self.adjust if design.settings["covariates"] else "none"
+        adjust = self.as_used(design).adjust
         models = _Models(wide)
         for cell in design.cells():
             dy, d, w = wide.change(cell), cell.is_supported, cell.weights

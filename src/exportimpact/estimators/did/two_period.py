@@ -29,7 +29,11 @@ from exportimpact.language import message
     reference="Ashenfelter & Card (1985), doi:10.2307/1924810",
     step="V-b",
     requires={"parallel_trends", "no_anticipation"},
-    blind_to={"parallel_trends": "two periods say nothing about trends before support"},
+    blind_to={
+        "parallel_trends": "two periods say nothing about trends before support",
+        "no_anticipation": "a single period says nothing about reactions before it",
+        "same_measurement": "reports that support inflates look like an effect",
+    },
     accepts={"weights", "matched", "not_yet", "rejected"},
 )
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,10 @@ from exportimpact.numerics import two_by_two
     reference="OECD (2023), doi:10.1787/a4c818d1-en, step IV",
     step="IV",
     requires={"typical_firms_comparable"},
-    blind_to={"typical_firms_comparable": "nothing in the method looks for differences"},
+    blind_to={
+        "typical_firms_comparable": "nothing in the method looks for differences",
+        "same_measurement": "reports that support inflates look like an effect",
+    },
     accepts={"weights", "not_yet", "rejected"},
 )
 @dataclass(frozen=True, kw_only=True)

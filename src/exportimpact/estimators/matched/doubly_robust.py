@@ -44,6 +44,7 @@ from exportimpact.numerics.regression import least_squares
         "overlap",
         any_of("outcome_model", "propensity_model"),
     ),
+    blind_to={"same_measurement": "reports that support inflates look like an effect"},
     accepts={"weights", "matched", "not_yet", "rejected", "covariates"},
 )
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,7 @@ Correct: TypeAlias = Literal["regression", "none"]
     "(2011), doi:10.1198/jbes.2009.07333",
     step="V-b",
     requires={"parallel_trends_given_x", "no_anticipation", "overlap", "outcome_model"},
+    blind_to={"same_measurement": "reports that support inflates look like an effect"},
     accepts={"weights", "matched", "not_yet", "rejected", "covariates"},
 )
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ from exportimpact.numerics import two_by_two
     "Zaslavsky (2018), doi:10.1080/01621459.2016.1260466",
     step="V-b",
     requires=all_of("parallel_trends_given_x", "no_anticipation", "overlap", "propensity_model"),
+    blind_to={"same_measurement": "reports that support inflates look like an effect"},
     accepts={"weights", "matched", "not_yet", "rejected", "covariates"},
 )
 @dataclass(frozen=True, kw_only=True)
