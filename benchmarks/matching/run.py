@@ -34,7 +34,11 @@ def one(tool: str, name: str) -> None:
     frame = firms(task.supported, task.comparison, task.columns)
     before = _peak()
     seconds, pairs = TOOLS[tool](frame, task)
-    print(json.dumps({"seconds": seconds, "memory": _peak(), "before": before, **_near(frame, task, pairs)}))
+    print(
+        json.dumps(
+            {"seconds": seconds, "memory": _peak(), "before": before, **_near(frame, task, pairs)}
+        )
+    )
 
 
 def _peak() -> float:
@@ -104,7 +108,9 @@ def _line(task: Task, tool: str, row: dict[str, float | str], ours: float | str 
     if "note" in row:
         return f"| {task.title} | {size} | {tool} | {row['note']} | | | | |"
     seconds = float(row["seconds"])
-    ratio = f"{seconds / float(ours):.1f}" if isinstance(ours, float) and tool != "exportimpact" else ""
+    ratio = (
+        f"{seconds / float(ours):.1f}" if isinstance(ours, float) and tool != "exportimpact" else ""
+    )
     pairs = f"{row['pairs']:,}" if "pairs" in row else ""
     distance = f"{row['distance']:.3g}" if "distance" in row else ""
     return (
@@ -124,7 +130,9 @@ def versions() -> str:
             continue
     call = ["Rscript", "-e", "cat(as.character(packageVersion('MatchIt')))"]
     try:
-        told.append("MatchIt " + subprocess.run(call, capture_output=True, text=True, check=True).stdout)
+        told.append(
+            "MatchIt " + subprocess.run(call, capture_output=True, text=True, check=True).stdout
+        )
     except (OSError, subprocess.CalledProcessError):
         told.append("R's MatchIt not installed")
     return ", ".join(told)

