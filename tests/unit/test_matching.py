@@ -144,7 +144,7 @@ def test_the_words_change_to_the_firms_kept(design):
     few = design.match(Nearest(caliper=0.05))
     estimand = ATT.estimate(few).overall().estimand
     assert (estimand.firms, estimand.kept) == ("kept", few.matching.kept)
-    assert f"the {few.matching.kept} of {few.matching.supported} supported firms" in str(estimand)
+    assert f"the {few.matching.kept} of {few.matching.at_risk} supported firms" in str(estimand)
     whole = ATT.estimate(design.match(Nearest(replace=True))).overall().estimand
     assert whole.firms == "supported"
     overlap = matched.Weighting().estimate(design.match(Overlap()))

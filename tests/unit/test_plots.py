@@ -222,13 +222,14 @@ def test_paths_end_before_support(matched):
     assert len(axes.get_lines()) == 4
 
 
-def test_a_design_without_covariates_has_no_love_plot(unmatched):
+def test_a_design_without_anything_to_compare_has_no_love_plot(unmatched):
     design = ei.Design(unmatched.panel, unmatched.support, outcome="ln_exports")
     with pytest.raises(ei.ExportImpactError) as caught:
         love(design.balance())
     assert caught.value.code == "EI-R07"
     matched = design.match(ei.matching.Exact(on=["employees"]))
-    assert "love" not in [exhibit.kind for exhibit in matched.exhibits]
+    love_table = next(e.table for e in matched.exhibits if e.kind == "love")
+    assert love_table["covariate"].tolist() == ["employees"]  # matched on, though no covariate
 
 
 @pytest.mark.parametrize("figure", [overlap, paths])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import inspect
 import re
+from dataclasses import fields, is_dataclass
 
 from exportimpact.conformance.check import Check, Ruling, held, passed, skipped
 from exportimpact.conformance.subject import Subject
@@ -31,7 +32,7 @@ def _docstring(subject: Subject) -> Ruling:
     generated = text.startswith(f"{cls.__name__}(")
     if not text or generated:
         return held("the class has no docstring: a reader cannot know what it estimates")
-    parameters = [n for n in getattr(cls, "__dataclass_fields__", {}) if n != "spec"]
+    parameters = [f.name for f in fields(cls)] if is_dataclass(cls) else []
     if parameters and "Parameters\n----" not in text:
         return held(f"no section Parameters for {', '.join(parameters)}")
     missing = [n for n in parameters if not re.search(rf"^\W*{n}\b.*:", text, re.MULTILINE)]

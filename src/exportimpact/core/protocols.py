@@ -54,8 +54,8 @@ class WideLike(Protocol):
         """Return a constant and the covariates at the base period, (n_rows, 1 + k)."""
         ...
 
-    def past(self, cell: Cell, lags: int) -> FloatArray:
-        """Return the outcome at the base period and before, latest first, (n_rows, lags)."""
+    def past(self, cell: Cell, base_index: int, lags: int) -> FloatArray:
+        """Return the outcome at a base period and before, latest first, (n_rows, lags)."""
         ...
 
 

@@ -46,9 +46,9 @@ class Wide:
         out: FloatArray = self._at(cell.base_index)[cell.rows]
         return out
 
-    def past(self, cell: Cell, lags: int) -> FloatArray:
-        """Return the outcome at the base period and before, latest first, (n_rows, lags)."""
-        columns = cell.base_index - np.arange(lags)
+    def past(self, cell: Cell, base_index: int, lags: int) -> FloatArray:
+        """Return the outcome at a base period and before, latest first, (n_rows, lags)."""
+        columns = base_index - np.arange(lags)
         out: FloatArray = self.outcome[np.ix_(cell.rows, columns)]
         return out
 

@@ -45,7 +45,8 @@ class Thresholds:
     variance_ratio : (float, float)
         Range of the variance ratio of a covariate that is not a truth value.
     kept : float
-        Least share of supported firms that keep a match.
+        Least share of supported firms that keep a match, among those observed at their base
+        period.
     """
 
     smd: float = 0.10
@@ -158,7 +159,7 @@ def failures(design: Design) -> tuple[Message, ...]:
                 count=len(outside),
             )
         )
-    kept, supported = design.matching.kept, design.matching.supported
+    kept, supported = design.matching.kept, design.matching.at_risk
     if kept < limits.kept * supported:
         found.append(
             message("match.kept_missed", kept=kept, supported=supported, limit=100 * limits.kept)
@@ -207,6 +208,7 @@ def _quantities(
     names = cells[0][0].names
     for place, name in enumerate(names):
         yield name, COVARIATE, _stacked(cells, [r.X[:, place] for r, _ in cells])
+    yield from _beside(design, cells)
     for place, name in enumerate(names):
         values = [r.X[:, place] for r, _ in cells]
         if squares and np.unique(np.concatenate(values)).size > 2:
@@ -215,6 +217,24 @@ def _quantities(
         product = [r.X[:, a] * r.X[:, b] for r, _ in cells]
         yield f"{names[a]} x {names[b]}", COVARIATE, _stacked(cells, product)
     yield from _path(design, cells)
+
+
+def _beside(
+    design: Design, cells: list[tuple[RiskSet, CohortMatch | None]]
+) -> Iterator[tuple[str, str, Stacked]]:
+    """Yield columns that were matched on beside the covariates, categories level by level."""
+    needs = () if design.matcher is None else design.matcher.needs
+    for name in needs:
+        if name in design.covariate_names:
+            continue
+        values = [r.column(name) for r, _ in cells]
+        categories = design.panel.baseline(name).categories
+        if categories is None:
+            yield name, COVARIATE, _stacked(cells, values)
+            continue
+        for code, level in enumerate(categories):
+            flags = [(v == code).astype(float) for v in values]
+            yield f"{name}={level}", COVARIATE, _stacked(cells, flags)
 
 
 def _path(

@@ -79,6 +79,12 @@ class Matching:
         return sum(self.design.cohort_firms[g].size for g in self.design.cohorts)
 
     @property
+    def at_risk(self) -> int:
+        """Supported firms that could be matched: observed at their base period, columns known."""
+        matched = sum(match.risk.n_supported for match in self.cohorts.values())
+        return matched + sum(self.design.cohort_firms[g].size for g in self.failed)
+
+    @property
     def used(self) -> IntArray:
         """Rows of the comparison firms that serve some cohort, each once, increasing."""
         return np.unique(np.concatenate([m.used for m in self.cohorts.values()]))

@@ -155,10 +155,9 @@ def _risk_set(design: Design, cohort: int, needed: tuple[str, ...]) -> RiskSet |
     for name in needed:
         known &= np.isfinite(panel.baseline(name).values[:, base])
     ready = observed & known
-    label = panel.calendar.label(identifier.last_before(cohort))
     reasons = (
-        (message("match.not_observed", base=label), np.flatnonzero(own & ~observed)),
-        (message("match.not_known", base=label), np.flatnonzero(own & observed & ~known)),
+        (message("match.not_observed"), np.flatnonzero(own & ~observed)),
+        (message("match.not_known"), np.flatnonzero(own & observed & ~known)),
     )
     supported, comparison = np.flatnonzero(own & ready), np.flatnonzero(pool & ready)
     rows = np.concatenate([supported, comparison])

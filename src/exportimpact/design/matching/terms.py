@@ -22,13 +22,13 @@ def terms_of(design: Design) -> Terms:
     if matching is None:
         return Terms()
     missed = failures(design)
-    firms: Firms = "supported" if matching.kept == matching.supported else "kept"
+    firms: Firms = "supported" if matching.kept == matching.at_risk else "kept"
     if matching.overlap:
         firms = "overlap"
     return Terms(
         firms=firms,
         kept=0 if firms == "supported" else matching.kept,
-        supported=0 if firms == "supported" else matching.supported,
+        supported=0 if firms == "supported" else matching.at_risk,
         max_step=Step.IV if missed else Step.VI,
         missed=missed,
         no_error=matching.no_error,

@@ -49,7 +49,9 @@ def sample_of(design: Any, cell: Cell, *, change: bool) -> Sample:
     """
     wide = design.wide()
     y = wide.change(cell) if change else wide.level(cell)
-    X = np.column_stack([wide.covariates(cell), wide.past(cell, design.lags)])
+    # The past that was matched on is that of the cohort's base period, whatever the cell's own is.
+    base = design.matching.cohorts[cell.cohort].risk.base_index
+    X = np.column_stack([wide.covariates(cell), wide.past(cell, base, design.lags)])
     names = [*wide.names, *(f"lag {lag}" for lag in range(design.lags))]
     present = np.concatenate([[True], np.ptp(X[:, 1:], axis=0) > 0])
     X, names = X[:, present], [n for n, there in zip(names, present, strict=True) if there]
