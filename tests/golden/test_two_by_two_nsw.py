@@ -18,6 +18,8 @@ import pytest
 
 from exportimpact import Assignment, Design, Panel
 from exportimpact.did import GroupTime, TwoPeriod
+from exportimpact.matched import DoublyRobust, Weighting
+from exportimpact.matching import InverseProbability
 
 COVARIATES = ("age", "educ", "black", "married", "nodegree", "hisp", "re74")
 ADJUSTED = {
@@ -51,6 +53,19 @@ def test_adjusted(name, formula, nsw, records, golden):
     expected = records("drdid_nsw_2x2")
     golden(row.estimate, expected.scalar(name, "att"), rtol=rtol)
     golden(row.std_error, expected.scalar(name, "se"), rtol=rtol)
+
+
+@pytest.mark.golden("DoublyRobust", "Weighting")
+@pytest.mark.parametrize(
+    ("name", "estimator"),
+    [("panel/drdid_trad", DoublyRobust()), ("panel/ipwdid_normalized_TRUE", Weighting())],
+)
+def test_weights_of_the_design(name, estimator, nsw, records, golden):
+    """The same numbers where the weights are the design's, with the step that estimated them."""
+    row = estimator.estimate(nsw(COVARIATES).match(InverseProbability()))
+    expected = records("drdid_nsw_2x2")
+    golden(row.estimate, expected.scalar(name, "att"), rtol=1e-6)
+    golden(row.std_error, expected.scalar(name, "se"), rtol=1e-6)
 
 
 @pytest.mark.golden("GroupTime", "TwoPeriod")

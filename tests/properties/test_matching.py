@@ -57,7 +57,7 @@ WEIGHTS = {
     "overlap": Overlap(),
 }
 ALL = PAIRS | STRATA | WEIGHTS
-FEW = settings(max_examples=6)
+FEW = settings(max_examples=3)
 
 
 def frame_of(seed, n_firms=90, years=6):

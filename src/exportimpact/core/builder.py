@@ -58,7 +58,13 @@ class CellBuilder:
     _notes: list[Message] = field(default_factory=list)
 
     def add(
-        self, cell: Cell, *, estimate: float, influence: FloatArray, sampled: bool = False
+        self,
+        cell: Cell,
+        *,
+        estimate: float,
+        influence: FloatArray,
+        sampled: bool = False,
+        apart: FloatArray | None = None,
     ) -> None:
         """Add an estimated cell.
 
@@ -70,6 +76,10 @@ class CellBuilder:
             psi with estimate - truth about mean(psi), zero outside the cell. With `sampled`,
             (n_rows,) in the order of ``cell.rows`` with estimate - truth about sum(psi).
         sampled : bool
+        apart : (n_rows,), optional
+            With `sampled`: a further part of the influence, of something that was estimated without
+            the cell's weights, so that it does not move with them. Where weights were estimated,
+            the rest is taken to be w d(estimate)/dw.
         """
         n, rows = self.design.units.size, cell.rows
         expected = rows.size if sampled else n
@@ -89,6 +99,8 @@ class CellBuilder:
         own = influence if sampled else influence[rows] / n
         fixed = self.orthogonal
         touched, psi = (rows, own) if fixed else self.design.propagated(cell, own)
+        if apart is not None:
+            touched, psi = _together(touched, psi, rows, apart)
         inside = cell.weights[: cell.supported.size]
         level = self.design.wide().level(cell)[: cell.supported.size]
         total = float(inside.sum())
@@ -246,6 +258,17 @@ class CellBuilder:
 
 def _union(parts: list[IntArray]) -> IntArray:
     return np.unique(np.concatenate(parts))
+
+
+def _together(
+    rows: IntArray, psi: FloatArray, others: IntArray, more: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Return the sum of two influences that are given on different rows."""
+    union = _union([rows, others])
+    total = np.zeros(union.size)
+    total[np.searchsorted(union, rows)] += psi
+    total[np.searchsorted(union, others)] += more
+    return union, total
 
 
 def _clusters(codes: IntArray | None, rows: IntArray) -> int:

@@ -82,21 +82,19 @@ def augmented(
     s: FloatArray,
     X: FloatArray,
     fit: LeastSquares,
-) -> tuple[float, FloatArray]:
+) -> tuple[float, FloatArray, FloatArray]:
     """Return the difference (weights w) in residuals of a fit to comparison firms (weights s).
 
-    The influence takes the weights as given; the fit's own part is in it.
+    The influence, with the weights w as given, comes in two parts: of the difference, and of the
+    fit, which does not move with w.
     """
     residual = dy - X @ fit.coefficients
     w1, w0 = w * d, w * (1 - d)
     mean1, mean0 = w1 @ residual / w1.sum(), w0 @ residual / w0.sum()
     by_fit = w1 @ X / w1.sum() - w0 @ X / w0.sum()
-    psi = (
-        w1 * (residual - mean1) / w1.sum()
-        - w0 * (residual - mean0) / w0.sum()
-        - s * (1 - d) * residual * (X @ (fit.bread @ by_fit))
-    )
-    return float(mean1 - mean0), psi
+    difference = w1 * (residual - mean1) / w1.sum() - w0 * (residual - mean0) / w0.sum()
+    first_step = -s * (1 - d) * residual * (X @ (fit.bread @ by_fit))
+    return float(mean1 - mean0), difference, first_step
 
 
 def _odds_weights(d: FloatArray, w: FloatArray, p: FloatArray) -> FloatArray:

@@ -124,8 +124,12 @@ class DoublyRobust:
             if sample.reason is not None:
                 cells.not_identified(cell, sample.reason)
                 continue
-            effect, psi = self._crossed(sample) if crossed else _augmented(sample)
-            cells.add(cell, estimate=effect, influence=psi, sampled=True)
+            if crossed:
+                effect, psi = self._crossed(sample)
+                cells.add(cell, estimate=effect, influence=psi, sampled=True)
+                continue
+            effect, psi, by_fit = _augmented(sample)
+            cells.add(cell, estimate=effect, influence=psi, apart=by_fit, sampled=True)
         return cells.result()
 
     def _crossed(self, sample: Sample) -> tuple[float, FloatArray]:
@@ -154,7 +158,7 @@ class DoublyRobust:
         return np.asarray(own.predict(sample.X[inside, 1:]), dtype=float)
 
 
-def _augmented(sample: Sample) -> tuple[float, FloatArray]:
+def _augmented(sample: Sample) -> tuple[float, FloatArray, FloatArray]:
     other = sample.d == 0
     fit = least_squares(sample.X[other], sample.y[other], sample.s[other])
     return two_by_two.augmented(sample.y, sample.d, sample.w, sample.s, sample.X, fit)
