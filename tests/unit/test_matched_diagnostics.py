@@ -186,7 +186,7 @@ def placebo_of(effect, scale="level", **options):
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize(
     ("estimator", "about"),
-    [(LEVELS, "unconfoundedness"), (ei.did.GroupTime(adjust="none"), "parallel_trends")],
+    [(LEVELS, "unconfoundedness"), (ei.did.GroupTime(adjust="none"), "parallel_trends_given_x")],
 )
 def test_a_placebo_outcome(effect, verdict, whole, estimator, about):
     placebo = placebo_of(effect)

@@ -12,6 +12,7 @@ from exportimpact.conformance.check import Check, Ruling, failed, held, skipped
 from exportimpact.conformance.standing import TRENDS
 from exportimpact.conformance.subject import Subject
 from exportimpact.conformance.world import PERIOD, UNIT, Twins, World, differences
+from exportimpact.design.matching import Coarsened, Optimal, Subclass
 from exportimpact.errors import CapabilityError
 
 _FACTOR = 3.7
@@ -42,6 +43,17 @@ def checks() -> list[Check]:
     ]
 
 
+def _why_copies_matter(subject: Subject) -> str:
+    """Return why copies of firms change a match, in words; empty where they do not."""
+    matcher = None if subject.arranged is None else subject.arranged.matcher
+    if isinstance(matcher, (Coarsened, Subclass)):
+        return "bins and classes depend on how many firms there are"
+    ratio = getattr(matcher, "ratio", None)
+    if ratio is not None and (ratio > 1 or not getattr(matcher, "replace", False)):
+        return "a copy of a firm takes a place of its own in the matches"
+    return ""
+
+
 def _same(subject: Subject, changed: World, *, errors: bool = True) -> Ruling:
     result = changed.estimate(subject.estimator)
     return held(differences(result, subject.result, errors=errors))
@@ -52,6 +64,11 @@ def _row_order(subject: Subject) -> Ruling:
 
 
 def _relabelled(subject: Subject) -> Ruling:
+    matching = subject.home.design.matching
+    if matching is not None and isinstance(matching.matcher, Optimal):
+        return skipped("several pairings may have the same total distance: ids decide")
+    if matching is not None and matching.tied and not matching.shares_ties:
+        return skipped("equally near firms are told apart by their ids")
     return _same(subject, subject.home.relabelled())
 
 
@@ -92,6 +109,8 @@ def _duplicated(subject: Subject) -> Ruling:
     home = subject.home
     if home.cluster is not None:
         return skipped("the home scenario has clusters of its own")
+    if why := _why_copies_matter(subject):
+        return skipped(why)
     twice = np.full(home.frame[UNIT].nunique(), 2)
     doubled = replace(home.copied(twice), cluster="_origin")
     return _same(subject, doubled)
@@ -100,6 +119,8 @@ def _duplicated(subject: Subject) -> Ruling:
 def _weights(subject: Subject) -> Ruling:
     if "weights" not in subject.estimator.spec.accepts:
         return skipped("weights are not accepted: see api.capabilities")
+    if why := _why_copies_matter(subject):
+        return skipped(why)
     home = subject.home
     copies = np.arange(home.frame[UNIT].nunique()) % 3 % 2 + 1
     weighted = home.weighted(copies).estimate(subject.estimator)

@@ -15,6 +15,7 @@ from exportimpact.conformance.replications import Bank
 from exportimpact.conformance.standing import Standing, standing
 from exportimpact.conformance.tier import N_PERIODS, Tier, tier_of
 from exportimpact.conformance.world import World
+from exportimpact.core.assumption import OF_MATCHES
 from exportimpact.core.cellset import FEW_CLUSTERS_PER_SIDE
 from exportimpact.core.result import EstimationResult
 from exportimpact.errors import CapabilityError, ExportImpactError, NotIdentifiedError
@@ -103,9 +104,14 @@ class Subject:
         """Return whether what it requires holds in a scenario."""
         return standing(self.runner, name)
 
+    def _at_home(self, name: str) -> bool:
+        """Whether exact checks can be made there: only what matches were like may be in doubt."""
+        found = self.standing(name)
+        return found.kind == "right" or bool(found.broken and set(found.broken) <= OF_MATCHES)
+
     def _candidates(self) -> list[str]:
         names = [n for n in scenarios() if scenario(n).size <= 1000]
-        right = [n for n in names if self.standing(n).kind == "right"]
+        right = [n for n in names if self._at_home(n)]
         wanted = "covariates" in self.estimator.spec.accepts
         plain = ("level", "logged")
 

@@ -11,6 +11,7 @@ from exportimpact._typing import Rng
 from exportimpact.core.assumption import Requirement, all_of
 from exportimpact.core.protocols import DesignLike
 from exportimpact.core.step import Step
+from exportimpact.core.terms import Terms
 
 if TYPE_CHECKING:
     from exportimpact.core.spec import EstimatorSpec
@@ -61,9 +62,7 @@ class Provenance:
         spec: EstimatorSpec = estimator.spec
         own = getattr(estimator, "requirement", None)
         method = own(design) if callable(own) else spec.requires
-        if design.terms.lags:
-            # Firms alike in past outcomes are compared (Ding & Li 2019, doi:10.1017/pan.2019.25).
-            method = method.replaced(_TRENDS, "unconfoundedness")
+        method = _on_matched(method, design.terms)
         reached: Step = getattr(estimator, "reached", spec.step)
         most = design.terms.max_step
         requires = all_of(method, *design.assumes) if spec.step.is_causal else method
@@ -105,6 +104,19 @@ class Provenance:
     def generator(self, rng: Rng) -> np.random.Generator:
         """Return a generator from a seed, a generator, or, for None, the seal."""
         return seeded(rng, self.seal)
+
+
+def _on_matched(method: Requirement, terms: Terms) -> Requirement:
+    """Return what a method requires on a matched design: of firms alike in what was matched on."""
+    if terms.models is None or not method.names() & (_TRENDS | {"unconfoundedness"}):
+        return method
+    if terms.lags:
+        # Firms alike in past outcomes are compared (Ding & Li 2019, doi:10.1017/pan.2019.25).
+        method = method.replaced(_TRENDS, "unconfoundedness")
+    method = method.replaced(frozenset({"parallel_trends"}), "parallel_trends_given_x")
+    corrected = "outcome_model" in method.names()
+    models = () if corrected or not terms.models.parts else (terms.models,)
+    return all_of(method, "overlap", *models)
 
 
 def parameters_of(estimator: object) -> dict[str, Any]:

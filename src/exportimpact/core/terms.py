@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from exportimpact.core.assumption import Requirement
 from exportimpact.core.step import Step
 from exportimpact.language import Message
 
@@ -30,6 +31,9 @@ class Terms:
         Whether weights were estimated in a way whose error is not known.
     lags : int
         Outcomes before support that firms were matched on.
+    models : Requirement or None
+        What an estimate without a regression of its own needs of the match to be right; None for
+        a design that is not matched.
     """
 
     firms: Firms = "supported"
@@ -39,3 +43,4 @@ class Terms:
     missed: tuple[Message, ...] = ()
     no_error: bool = False
     lags: int = 0
+    models: Requirement | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exportimpact.core.account import SampleAccount
+from exportimpact.core.assumption import Requirement, all_of, any_of
 from exportimpact.core.step import Step
 from exportimpact.core.terms import Firms, Terms
 from exportimpact.design.matching.balance import failures
@@ -14,6 +15,8 @@ from exportimpact.language import Message, message
 
 if TYPE_CHECKING:
     from exportimpact.design.design import Design
+
+_BY_PROPENSITY = frozenset({"InverseProbability", "Overlap"})
 
 
 def terms_of(design: Design) -> Terms:
@@ -33,7 +36,17 @@ def terms_of(design: Design) -> Terms:
         missed=missed,
         no_error=matching.no_error,
         lags=design.lags,
+        models=_models(type(matching.matcher).__name__),
     )
+
+
+def _models(matcher: str) -> Requirement:
+    """Return what weights alone need to be right: nothing where strata are exact."""
+    if matcher == "Exact":
+        return all_of()
+    if matcher == "EntropyBalancing":
+        return any_of("outcome_model", "propensity_model")
+    return all_of("propensity_model" if matcher in _BY_PROPENSITY else "close_matches")
 
 
 def facts_of(design: Design) -> list[Message]:

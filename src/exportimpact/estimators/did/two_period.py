@@ -31,6 +31,7 @@ from exportimpact.language import message
     requires={"parallel_trends", "no_anticipation"},
     blind_to={
         "parallel_trends": "two periods say nothing about trends before support",
+        "parallel_trends_given_x": "two periods say nothing about trends before support",
         "no_anticipation": "a single period says nothing about reactions before it",
         "same_measurement": "reports that support inflates look like an effect",
     },

@@ -7,23 +7,17 @@ from exportimpact.core.protocols import DesignLike
 from exportimpact.core.step import Step
 from exportimpact.errors import CapabilityError
 
-_BY_PROPENSITY = frozenset({"InverseProbability", "Overlap"})
-
 
 def required(design: DesignLike, *, change: bool, regression: bool) -> Requirement:
     """Return what is assumed of the weights of a design, with or without a regression."""
     alike = "parallel_trends_given_x" if change else "unconfoundedness"
-    matcher = str(design.settings.get("matching", {}).get("matcher", ""))
-    models: tuple[Requirement | str, ...]
-    if matcher == "Exact":
-        models = ()
-    elif matcher == "EntropyBalancing" or (regression and matcher in _BY_PROPENSITY):
-        models = (any_of("outcome_model", "propensity_model"),)
-    elif matcher in _BY_PROPENSITY:
-        models = ("propensity_model",)
-    else:
-        models = ("outcome_model" if regression else "close_matches",)
-    return all_of(alike, "no_anticipation", "overlap", *models)
+    always = all_of(alike, "no_anticipation", "overlap")
+    models = design.terms.models
+    if models is None or not regression or not models.parts:
+        return always  # what the weights need without a regression is the design's to say
+    weights_too = "close_matches" not in models.names()
+    either = any_of("outcome_model", "propensity_model") if weights_too else "outcome_model"
+    return all_of(*always.parts, either)
 
 
 def rung(*, change: bool) -> Step:
