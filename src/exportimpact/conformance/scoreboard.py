@@ -148,8 +148,9 @@ def score(
     cache : Path, optional
         Folder where replications are kept; only changed cells run again.
     seconds : float
-        Core-seconds for a cell where no estimator has to be right. Where one has to, the cell is
-        drawn 2,000 times, since less cannot tell right from slightly wrong.
+        Core-seconds for a cell where no estimator has to be right, and for estimators of matched
+        designs. Where another has to be right the cell is drawn 2,000 times, since less cannot tell
+        right from slightly wrong.
     progress : callable, optional
     """
     bank = Bank(jobs=jobs, folder=cache, say=progress)
@@ -169,14 +170,19 @@ def score(
 
 
 def fill(subjects: Sequence[Subject], name: str, seconds: float) -> None:
-    """Make the replications of one scenario: all for `seconds`, who has to be right until 2,000."""
+    """Make the replications of one scenario: all for `seconds`, who has to be right until 2,000.
+
+    Estimators with their matchers are many: they get what fits into `seconds`.
+    """
     tier, bank = subjects[0].tier, subjects[0].bank
     right = [s for s in subjects if s.standing(name).kind == "right"]
+    alone = [s for s in right if s.arranged is None]
     own, null = _orders(name, tier)
     bank.fill([(s.runner, own) for s in subjects], seconds=seconds)
-    bank.fill([(s.runner, own) for s in right])
+    bank.fill([(s.runner, own) for s in alone])
     if null is not None:
-        bank.fill([(s.runner, null) for s in right])
+        bank.fill([(s.runner, null) for s in right], seconds=seconds)
+        bank.fill([(s.runner, null) for s in alone])
 
 
 def _orders(name: str, tier: Tier) -> tuple[Order, Order | None]:
