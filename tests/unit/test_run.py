@@ -243,3 +243,14 @@ def test_placebo_outcomes_are_estimated_as_the_headline_is(folder, out):
     assert found.verdict in {"SUPPORTS", "CONTRADICTS"}
     assert "sales" in str(found.message)
     assert ei.verify(out).ok
+
+
+def test_findings_on_a_match_stand_beside_an_unmatched_headline(folder, tmp_path):
+    text = folder.study.read_text(encoding="utf-8")
+    tables = '[[matching]]\nmatcher = "nearest"\nreplace = true\n\n[[estimators]]\nid = "benchmark"'
+    folder.study.write_text(text.replace('[[estimators]]\nid = "benchmark"', tables), "utf-8")
+    with folder.study.open("a", encoding="utf-8") as study:
+        study.write('\n[[estimators]]\nid = "matched_difference"\n')
+    checks = ei.run_study(folder.study, tmp_path / "out").evaluation.checks()
+    about = checks[checks["statement"].str.startswith("Matched difference: ")]
+    assert {"match_balance", "rosenbaum_bounds"} <= set(about["finding"])

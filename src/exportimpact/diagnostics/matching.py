@@ -44,7 +44,7 @@ def match_balance(design: Any) -> Finding:
     if missed:
         text = message("finding.match_unbalanced", missed="; ".join(map(str, missed)))
     else:
-        sizes = {"kept": design.matching.kept, "supported": design.matching.supported}
+        sizes = {"kept": design.matching.kept, "supported": design.matching.at_risk}
         text = message("finding.match_balanced", limit=limit, **sizes)
     worst = _largest_difference(design)
     return Finding("match_balance", judged(not missed), text, None, worst, limit, _CONVENTION)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from exportimpact.design import SealedDesign
 from exportimpact.diagnostics import diagnose
 from exportimpact.evaluation import Evaluation, evaluate, headline_result
 from exportimpact.evaluation.known import Known
+from exportimpact.language import message
 from exportimpact.study.assemble import (
     Inputs,
     about,
@@ -27,6 +28,11 @@ from exportimpact.study.assemble import (
 
 if TYPE_CHECKING:
     from exportimpact.study.file import StudyFile
+
+_ABOUT_MATCHES = frozenset(
+    {"match_balance", "rosenbaum_bounds", "robustness_value", "oster_delta", "e_value"}
+)
+"""Findings on matches, shown beside those on a headline that rests on none."""
 
 Progress = Callable[[str], None]
 """Called with what is being done, in words."""
@@ -139,8 +145,30 @@ def _findings(
         placebos = _placebo_results(file, head, placebo)
         # The headline may come from a matched design: its own is the one to look at.
         own = head.design if isinstance(head.design, SealedDesign) else design
-        found[design.outcome] = diagnose(own, head, placebos=placebos)
+        about_head = diagnose(own, head, placebos=placebos)
+        found[design.outcome] = (*about_head, *_of_match(results, head))
     return found
+
+
+def _of_match(results: Sequence[EstimationResult], head: EstimationResult) -> tuple[Finding, ...]:
+    """Findings on the first of the highest matched rungs beside the headline, named as its own."""
+    beside = [
+        r
+        for r in results
+        if r.estimand.outcome == head.estimand.outcome
+        and r is not head
+        and r.design.matcher is not None
+        and r.step.is_causal
+    ]
+    if not beside or head.design.matcher is not None:
+        return ()
+    best = max(beside, key=lambda r: r.step.rank)
+    title = best.provenance.title
+    return tuple(
+        replace(f, message=message("finding.of_method", method=title, finding=f.message))
+        for f in diagnose(best.design, best)
+        if f.id in _ABOUT_MATCHES
+    )
 
 
 def _placebo_results(
