@@ -522,3 +522,18 @@ def test_the_seal_leaves_out_what_happens_after_support(change):
     after = ei.Design(panel(frame), support, outcome="y", **options).seal()
     assert (before.hash == after.hash) == (change == "after")
     assert not after.exploratory
+
+
+def test_history_knows_what_support_may_have_touched():
+    bench = ei.synthetic.scenario("staggered_dynamic").draw(n_firms=60, n_periods=6, seed=3)
+    design = ei.Design(bench.panel, bench.support, outcome="ln_exports", anticipation=1)
+    history, ordinals = design.history(), design.calendar.ordinals
+    first = design.aligned.first
+    expected = ordinals[None, :] < first[:, None] - 1
+    assert (history.untreated == (expected & history.usable)).all()
+    for pool in ("all_untreated", "all_never"):
+        for cell in design.cells(pool):
+            assert (first[cell.supported] == cell.cohort).all()
+            assert history.untreated[cell.comparison, cell.period_index].all()
+            assert (first[cell.comparison] != cell.cohort).all()
+            assert cell.base == cell.cohort - 2 != cell.period

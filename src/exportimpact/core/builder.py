@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exportimpact._typing import FloatArray, IntArray, Pool
+from exportimpact._typing import Comparison, FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import CellIndex, Sizes
 from exportimpact.core.cell import Cell
@@ -22,6 +22,8 @@ from exportimpact.errors import CapabilityError, NotIdentifiedError
 from exportimpact.language import Message, message
 from exportimpact.numerics.influence import Block, Influence
 
+_COMPARISONS: dict[str, Comparison] = {"all_untreated": "not_yet", "all_never": "never"}
+
 
 @dataclass(eq=False)
 class _Entry:
@@ -29,6 +31,7 @@ class _Entry:
     estimate: float
     rows: IntArray
     psi: FloatArray
+    reach: IntArray
     mean: float
     mean_psi: FloatArray
     raw_weights: FloatArray
@@ -65,6 +68,7 @@ class CellBuilder:
         influence: FloatArray,
         sampled: bool = False,
         apart: FloatArray | None = None,
+        rows: IntArray | None = None,
     ) -> None:
         """Add an estimated cell.
 
@@ -80,8 +84,31 @@ class CellBuilder:
             With `sampled`: a further part of the influence, of something that was estimated without
             the cell's weights, so that it does not move with them. Where weights were estimated,
             the rest is taken to be w d(estimate)/dw.
+        rows : (n_rows,) row indices, increasing, optional
+            With `sampled`: the firms that take part where these are more than the cell's, as in a
+            model of all untreated outcomes; `influence` is in their order.
         """
-        n, rows = self.design.units.size, cell.rows
+        n, reach = self.design.units.size, cell.rows if rows is None else rows
+        self._check(cell, estimate, influence, reach, sampled=sampled)
+        own = influence if sampled else influence[reach] / n
+        fixed = self.orthogonal or rows is not None
+        touched, psi = (reach, own) if fixed else self.design.propagated(cell, own)
+        if apart is not None:
+            touched, psi = _together(touched, psi, reach, apart)
+        inside = cell.weights[: cell.supported.size]
+        level = self.design.wide().level(cell)[: cell.supported.size]
+        total = float(inside.sum())
+        mean = float(inside @ level) / total
+        mean_psi = n * inside * (level - mean) / total
+        members = self.design.members(cell.cohort)
+        raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
+        entry = _Entry(cell, float(estimate), touched, psi * n, reach, mean, mean_psi, raw)
+        self._entries.append(entry)
+
+    def _check(
+        self, cell: Cell, estimate: float, influence: FloatArray, rows: IntArray, *, sampled: bool
+    ) -> None:
+        n = self.design.units.size
         expected = rows.size if sampled else n
         shaped = influence.shape == (expected,)
         finite = bool(np.isfinite(estimate) and np.isfinite(influence).all())
@@ -96,19 +123,6 @@ class CellBuilder:
                 f"{'cell.rows' if sampled else 'result.units'}.",
                 shape=influence.shape,
             )
-        own = influence if sampled else influence[rows] / n
-        fixed = self.orthogonal
-        touched, psi = (rows, own) if fixed else self.design.propagated(cell, own)
-        if apart is not None:
-            touched, psi = _together(touched, psi, rows, apart)
-        inside = cell.weights[: cell.supported.size]
-        level = self.design.wide().level(cell)[: cell.supported.size]
-        total = float(inside.sum())
-        mean = float(inside @ level) / total
-        mean_psi = n * inside * (level - mean) / total
-        members = self.design.members(cell.cohort)
-        raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
-        self._entries.append(_Entry(cell, float(estimate), touched, psi * n, mean, mean_psi, raw))
 
     def not_identified(self, cell: Cell, reason: Message) -> None:
         """Record that a cell could not be estimated, and why."""
@@ -137,7 +151,8 @@ class CellBuilder:
             raise _nothing_left(failed)
         self._entries.sort(key=lambda e: (e.cell.cohort, e.cell.period))
         outcome = self.design.outcome_spec
-        comparison, terms = self.design.settings["comparison"], self._terms()
+        terms, comparison = self._terms(), self.design.settings["comparison"]
+        comparison = _COMPARISONS.get(self.pool or "", comparison)
         estimand = Estimand(
             outcome=outcome.name,
             scale=outcome.scale,
@@ -222,7 +237,7 @@ class CellBuilder:
         counted[:, -1] = True
         for j, (_, entry) in enumerate(entries):
             values[np.searchsorted(rows, entry.rows), j] = entry.psi
-            present[np.searchsorted(rows, entry.cell.rows), j] = True
+            present[np.searchsorted(rows, entry.reach), j] = True
             at = np.searchsorted(members, entry.cell.supported)
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
@@ -242,10 +257,13 @@ class CellBuilder:
 
     def _account(self) -> SampleAccount:
         used = np.zeros((self.design.units.size, self.design.calendar.ordinals.size), dtype=bool)
+        if self.pool in _COMPARISONS:
+            used |= self.design.history().untreated
         for entry in self._entries:
-            rows = entry.cell.rows
+            rows = entry.cell.supported if self.pool in _COMPARISONS else entry.cell.rows
             used[rows, entry.cell.period_index] = True
-            used[rows, entry.cell.base_index] = True
+            if self.pool not in _COMPARISONS:
+                used[rows, entry.cell.base_index] = True
         account = self.design.account
         firms, firm_periods = account.remaining
         return account.drop(

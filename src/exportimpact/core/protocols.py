@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from exportimpact._typing import AnyArray, FloatArray, IntArray, Pool
+from exportimpact._typing import AnyArray, BoolArray, FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.cell import Cell
 from exportimpact.core.outcome import Outcome
@@ -56,6 +56,49 @@ class WideLike(Protocol):
 
     def past(self, cell: Cell, base_index: int, lags: int) -> FloatArray:
         """Return the outcome at a base period and before, latest first, (n_rows, lags)."""
+        ...
+
+
+class HistoryLike(Protocol):
+    """Every observation of a design, told apart by whether support may have touched it."""
+
+    @property
+    def outcome(self) -> FloatArray:
+        """The outcome, (n_firms, n_periods), NaN outside the sample."""
+        ...
+
+    @property
+    def start(self) -> IntArray:
+        """Index of the first period that support may have touched, n_periods if none."""
+        ...
+
+    @property
+    def usable(self) -> BoolArray:
+        """Which observations can enter a model, (n_firms, n_periods)."""
+        ...
+
+    @property
+    def untreated(self) -> BoolArray:
+        """Which usable observations support cannot have touched, (n_firms, n_periods)."""
+        ...
+
+    @property
+    def weight(self) -> FloatArray:
+        """Probability weight of each firm, (n_firms,)."""
+        ...
+
+    @property
+    def covariates(self) -> FloatArray:
+        """Covariates of each firm without a constant, read once, (n_firms, k)."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of `covariates`."""
+        ...
+
+    def groups(self, column: str) -> IntArray:
+        """Return each firm's category of a baseline column, -1 if unknown, (n_firms,)."""
         ...
 
 
@@ -132,6 +175,10 @@ class DesignLike(Protocol):
 
     def wide(self) -> WideLike:
         """Return the arrays that estimators work on."""
+        ...
+
+    def history(self) -> HistoryLike:
+        """Return every observation, told apart by whether support may have touched it."""
         ...
 
     def members(self, cohort: int) -> IntArray:

@@ -29,6 +29,7 @@ from exportimpact.core.terms import Terms
 from exportimpact.data import NEVER, AlignedSupport, Assignment, Calendar, Panel
 from exportimpact.design import checks, facts
 from exportimpact.design import covariates as covariate_matrix
+from exportimpact.design.history import History
 from exportimpact.design.identify import Identifier, Unidentified
 from exportimpact.design.matching import Matcher, Matching, Thresholds
 from exportimpact.design.matching.balance import balance_table
@@ -229,7 +230,14 @@ class Design:
         return sealed
 
     def cells(self, pool: Pool | None = None) -> Iterator[Cell]:
-        """Yield the identified cells; `pool` "others" compares with all other firms (step IV)."""
+        """Yield the identified cells.
+
+        Parameters
+        ----------
+        pool : str, optional
+            Another pool than the design's: "others" compares with all other firms (step IV);
+            "all_untreated" and "all_never" are for models of every untreated outcome (`history`).
+        """
         for found in self._found(pool):
             if isinstance(found, Cell):
                 yield found
@@ -237,6 +245,10 @@ class Design:
     def wide(self) -> Wide:
         """Return outcome and covariates as arrays."""
         return self._wide
+
+    def history(self) -> History:
+        """Return every observation, told apart by whether support may have touched it."""
+        return self._history
 
     def members(self, cohort: int) -> IntArray:
         """Return the rows of the cohort's firms, increasing; of a matched design those kept."""
@@ -380,6 +392,8 @@ class Design:
         return {g: np.flatnonzero(sample.inside & (sample.first == g)) for g in self.cohorts}
 
     def _found(self, pool: Pool | None) -> Iterator[Cell | Unidentified]:
+        if pool == "all_untreated" or pool == "all_never":
+            return self._history.cells(never=pool == "all_never")
         matching = self.matching if pool in (None, self.comparison) else None
         matches = None if matching is None else matching.cohorts
         return self._identifier.cells(pool or self.comparison, matches)
@@ -394,6 +408,10 @@ class Design:
             anticipation=self.anticipation,
             base=self.base,
         )
+
+    @cached_property
+    def _history(self) -> History:
+        return History(self.panel, self._sample, self._wide, self.anticipation)
 
     @cached_property
     def _covariates(self) -> covariate_matrix.Covariates | None:
