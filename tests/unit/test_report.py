@@ -6,14 +6,18 @@ import csv
 import io
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import exportimpact as ei
+from exportimpact.core.exhibit import Exhibit
 from exportimpact.diagnostics import diagnose
 from exportimpact.evaluation import Objective, Plan, evaluate
+from exportimpact.language import message
 from exportimpact.report import numbers, render, write_report
 
 NASTY = "<script>alert(1)</script>"
@@ -318,3 +322,24 @@ def test_a_failed_write_leaves_the_former_report(evaluation, tmp_path, monkeypat
         write_report(evaluation, out, overwrite=True)
     assert (out / "report.html").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_what_methods_show_stands_beside_the_estimates(matched):
+    short = pd.DataFrame({"order": [1, 2], "estimate": [0.123456, 0.2], "kept": [True, False]})
+    long = pd.DataFrame({"cohort": range(2000, 2050), "weight": np.linspace(0, 1, 50)})
+    exhibits = (
+        Exhibit("tie_orders", "tie_orders", short, {"estimate": "log points"}),
+        Exhibit("own_kind", "own_kind", long, notes=(message("match.denominator"),)),
+    )
+    result = replace(matched.rungs[-1].result, own_exhibits=exhibits)
+    files = render(evaluate(result.design, [result], ()))
+    text = files["report.html"].decode("utf-8")
+    section = text.split('<section id="beside">')[1].split("</section>")[0]
+    assert "How far the effect moves with the order of equally near firms" in section
+    assert "Effect, log points" in section
+    assert "<td>yes</td>" in section
+    assert "0.123" in section
+    assert "2,010" not in section  # fifty rows are a file beside the page
+    name = next(n for n in files if n.endswith("own_kind.csv"))
+    assert f'href="{name}"' in section
+    assert str(message("match.denominator")) in section

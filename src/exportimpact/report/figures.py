@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from exportimpact.design.matching.exhibits import KINDS
 from exportimpact.evaluation import Evaluation
 from exportimpact.language import message
-from exportimpact.plots import DRAWINGS, figure_svg, ladder_table
-from exportimpact.report import matched
-from exportimpact.report.tables import file_names, slug
+from exportimpact.plots import figure_svg, ladder_table
+from exportimpact.report import matched, shown
+from exportimpact.report.tables import file_names
 
 
 def report_figures(evaluation: Evaluation) -> dict[str, str]:
@@ -29,21 +28,4 @@ def report_figures(evaluation: Evaluation) -> dict[str, str]:
             title=str(message("plot.effect_on", outcome=outcome)),
             description=str(message("report.path_told", outcome=outcome)),
         )
-    return found | matched.figures(evaluation) | _exhibits(evaluation)
-
-
-def _exhibits(evaluation: Evaluation) -> dict[str, str]:
-    found: dict[str, str] = {}
-    names = file_names(evaluation)
-    for rung in evaluation.rungs:
-        for exhibit in rung.result.exhibits:
-            if exhibit.kind in DRAWINGS and exhibit.kind not in KINDS:
-                name = f"exhibit_{names[rung.outcome]}_{slug(rung.key)}_{slug(exhibit.id)}"
-                found[name] = figure_svg(
-                    exhibit.kind,
-                    exhibit.table,
-                    name=f"exhibit-{len(found) + 1}",
-                    title=exhibit.id,
-                    description=" ".join(map(str, exhibit.notes)),
-                )
-    return found
+    return found | matched.figures(evaluation) | shown.figures(evaluation)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from exportimpact.evaluation import Evaluation
 from exportimpact.language import message
-from exportimpact.report import judgement, matched, sections
+from exportimpact.report import judgement, matched, sections, shown
 from exportimpact.report.sections import Section
 
 GENERATOR = "exportimpact report"
@@ -62,6 +62,7 @@ def page(
         checks=judgement.checks(evaluation),
         outcomes=sections.outcomes(content, inline),
         matched=matched.parts(evaluation, inline),
+        exhibits=shown.parts(evaluation, inline),
         objectives=sections.objectives(content),
         power=sections.power(content),
         power_notes=sections.power_notes(content),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -57,7 +57,6 @@ class OutcomePart:
     cells_method: str
     other_cells: tuple[str, ...]
     account: Grid
-    exhibits: tuple[str, ...] = field(default=())
 
 
 def outcomes(section: Section, figures: Mapping[str, Any]) -> list[OutcomePart]:
@@ -97,7 +96,6 @@ def _outcome(
             f"tables/{cells_name(evaluation, rung)}.csv" for rung in rungs if rung is not head
         ),
         account=_account(section, f"sample_account_{part}", outcome),
-        exhibits=tuple(n for n in figures if n.startswith(f"exhibit_{part}_")),
     )
 
 

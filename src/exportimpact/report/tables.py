@@ -167,7 +167,9 @@ def _by_outcome(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
         for rung in evaluation.rungs:
             if rung.outcome == outcome:
                 yield cells_name(evaluation, rung), _cells(evaluation, rung)
-                yield from _exhibits(part, rung)
+                for exhibit in own_exhibits(rung):
+                    name = exhibit_name(evaluation, rung, exhibit)
+                    yield name, exhibit.table.reset_index(drop=True)
 
 
 def _cells(evaluation: Evaluation, rung: Rung) -> pd.DataFrame:
@@ -177,13 +179,17 @@ def _cells(evaluation: Evaluation, rung: Rung) -> pd.DataFrame:
     return frame
 
 
-def _exhibits(part: str, rung: Rung) -> Iterator[tuple[str, pd.DataFrame]]:
+def own_exhibits(rung: Rung) -> Iterator[Exhibit]:
+    """Yield what the rung's method shows; what its match shows has a section of its own."""
     for exhibit in rung.result.exhibits:
         if exhibit.kind not in KINDS:
-            yield (
-                f"exhibit_{part}_{slug(rung.key)}_{slug(exhibit.id)}",
-                exhibit.table.reset_index(drop=True),
-            )
+            yield exhibit
+
+
+def exhibit_name(evaluation: Evaluation, rung: Rung, exhibit: Exhibit) -> str:
+    """Return the name of an exhibit's table and figure."""
+    part = file_names(evaluation)[rung.outcome]
+    return f"exhibit_{part}_{slug(rung.key)}_{slug(exhibit.id)}"
 
 
 def _not_identified(evaluation: Evaluation) -> pd.DataFrame:

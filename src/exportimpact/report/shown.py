@@ -1,0 +1,108 @@
+"""What methods show beside their estimates: each exhibit as a figure, a table, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pandas.api import types
+
+from exportimpact.core.exhibit import Exhibit
+from exportimpact.evaluation import Evaluation, Rung
+from exportimpact.evaluation.quantities import significant
+from exportimpact.language import known_ids, message
+from exportimpact.plots import DRAWINGS, figure_svg
+from exportimpact.report import grids
+from exportimpact.report.grids import Column, Grid
+from exportimpact.report.tables import exhibit_name, own_exhibits
+
+MOST_ROWS = 30
+"""Longer tables are files beside the page."""
+_LABELS = frozenset({"cohort", "period", "event_time", "treated", "untreated"})
+
+
+@dataclass(frozen=True)
+class ExhibitPart:
+    """One exhibit on the page."""
+
+    outcome: str
+    method: str
+    title: str
+    figure: Any
+    grid: Grid | None
+    source: str
+    notes: tuple[str, ...]
+
+
+def figures(evaluation: Evaluation) -> dict[str, str]:
+    """Return every exhibit that has a drawing as SVG, by the name of its table."""
+    found: dict[str, str] = {}
+    for rung, exhibit in _all(evaluation):
+        if exhibit.kind in DRAWINGS:
+            found[exhibit_name(evaluation, rung, exhibit)] = figure_svg(
+                exhibit.kind,
+                exhibit.table,
+                name=f"exhibit-{len(found) + 1}",
+                title=_title(exhibit),
+                description=" ".join(map(str, exhibit.notes)) or _title(exhibit),
+            )
+    return found
+
+
+def parts(evaluation: Evaluation, inline: Mapping[str, Any]) -> list[ExhibitPart]:
+    """Return what the page shows of each exhibit, in the order of the rungs."""
+    return [
+        _part(rung, exhibit, exhibit_name(evaluation, rung, exhibit), inline)
+        for rung, exhibit in _all(evaluation)
+    ]
+
+
+def _all(evaluation: Evaluation) -> Iterator[tuple[Rung, Exhibit]]:
+    for rung in evaluation.rungs:
+        for exhibit in own_exhibits(rung):
+            yield rung, exhibit
+
+
+def _part(rung: Rung, exhibit: Exhibit, name: str, inline: Mapping[str, Any]) -> ExhibitPart:
+    short = len(exhibit.table) <= MOST_ROWS
+    return ExhibitPart(
+        outcome=rung.outcome,
+        method=", ".join(filter(None, (rung.label, rung.variant))),
+        title=_title(exhibit),
+        figure=inline.get(name),
+        grid=_grid(exhibit, name) if short else None,
+        source=f"tables/{name}.csv",
+        notes=tuple(map(str, exhibit.notes)),
+    )
+
+
+def _title(exhibit: Exhibit) -> str:
+    id = f"exhibit.{exhibit.kind}"
+    return str(message(id)) if id in known_ids() else exhibit.id.replace("_", " ").capitalize()
+
+
+def _grid(exhibit: Exhibit, name: str) -> Grid:
+    columns = [
+        _column(str(column), values, exhibit.units.get(str(column), ""))
+        for column, values in exhibit.table.items()
+    ]
+    return grids.grid(exhibit.table, _title(exhibit), name, columns)
+
+
+def _column(name: str, values: pd.Series, unit: str) -> Column:
+    """Return a column shown by what it holds."""
+    id = f"column.{name}"
+    header = str(message(id)) if id in known_ids() else name.replace("_", " ").capitalize()
+    header = f"{header}, {unit}" if unit else header
+    if types.is_bool_dtype(values):
+        return Column(header, lambda row: "yes" if row[name] else "no", "")
+    if name in _LABELS:
+        return Column(header, lambda row: grids.text(row[name]))
+    if types.is_integer_dtype(values):
+        return Column(header, lambda row: grids.count(row[name]))
+    if types.is_numeric_dtype(values):
+        return Column(header, lambda row: significant(grids.real(row[name])))
+    longest = max((len(str(v)) for v in values), default=0)
+    return Column(header, lambda row: grids.text(row[name]), "wide" if longest > 40 else "")
