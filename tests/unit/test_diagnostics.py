@@ -9,7 +9,7 @@ from scipy import stats
 
 import exportimpact as ei
 from exportimpact.core import diagnostic as registry
-from exportimpact.diagnostics import diagnose
+from exportimpact.diagnostics import diagnose, interference
 from exportimpact.evaluation.assumptions import table as assumption_table
 
 VERDICTS = {"SUPPORTS", "CONCERN", "CONTRADICTS", "NOT_APPLICABLE", "NOT_RUN"}
@@ -179,7 +179,8 @@ CASES = [
     ("unadjusted", "NOT_APPLICABLE", {"x": normal(1.0), "y": boom(normal(1.0)), **ADJUSTED}),
     ("unadjusted", "NOT_APPLICABLE", {"x": levels(), "y": levels(), "years": YEARS}),
     ("blind_to_same_measurement", "NOT_RUN", {}),
-    ("spillover", "NOT_RUN", {}),
+    ("spillover", "NOT_APPLICABLE", {}),
+    ("other_support", "SUPPORTS", {}),
 ]
 
 
@@ -439,3 +440,35 @@ def test_diagnostics_that_cannot_be_registered(changes, code):
     with pytest.raises(ei.ExportImpactError) as caught:
         ei.diagnostic(**(known | changes))(lambda design: ())
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("scenario", "id", "verdict"),
+    [
+        ("displacement", "spillover", "CONCERN"),
+        ("random_rollout", "spillover", "SUPPORTS"),
+        ("overlapping_programmes", "other_support", "CONCERN"),
+        ("displacement", "other_support", "SUPPORTS"),
+    ],
+)
+def test_support_that_reaches_firms_without_it_is_seen(scenario, id, verdict):
+    bench = ei.synthetic.scenario(scenario).draw(n_firms=1000, n_periods=8, seed=1)
+    design = ei.Design(bench.panel, bench.support, outcome="ln_exports").seal()
+    found = diagnose(design, ei.did.GroupTime(adjust="none").estimate(design))
+    finding = next(f for f in found if f.id == id)
+    assert finding.verdict == verdict
+    assert finding.assumption == ("no_interference" if verdict == "CONCERN" else None)
+
+
+def test_exposure_of_comparison_firms_by_hand():
+    bench = ei.synthetic.scenario("displacement").draw(n_firms=300, n_periods=6, seed=2)
+    design = ei.Design(bench.panel, bench.support, outcome="ln_exports")
+    history = design.history()
+    market = history.groups("industry") * 100 + history.groups("region")
+    share = interference._exposure(design, market)
+    first, years = design.aligned.first, design.calendar.ordinals
+    for firm in range(0, 300, 37):
+        rivals = [i for i in range(300) if market[i] == market[firm] and i != firm]
+        for t, year in enumerate(years):
+            mine = sum(first[i] <= year for i in rivals) / max(len(rivals), 1)
+            assert share[firm, t] == pytest.approx(mine)

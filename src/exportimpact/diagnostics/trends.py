@@ -56,8 +56,7 @@ def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
         text = message(f"finding.trends_{words}", **values)
         statistic = test.statistic
         yield Finding("pre_trends", verdict, text, about, statistic, threshold_source=_SOURCE)
-    for id, assumption in (("sensitivity", about), ("spillover", "no_interference")):
-        yield Finding(id, "NOT_RUN", message(f"finding.{id}_not_run"), assumption)
+    yield Finding("sensitivity", "NOT_RUN", message("finding.sensitivity_not_run"), about)
 
 
 @diagnostic(

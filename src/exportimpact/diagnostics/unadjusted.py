@@ -27,13 +27,13 @@ from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding, judged
 from exportimpact.core.result import EstimationResult
 from exportimpact.data.building import BaselineColumn
+from exportimpact.diagnostics.matter import least_that_matters
 from exportimpact.diagnostics.trends import about_trends
 from exportimpact.language import message
 from exportimpact.numerics import two_by_two
 from exportimpact.numerics.regression import dependent_columns, least_squares
 
 LEVEL = 0.05
-OF_ERROR, OF_EFFECT = 0.25, 0.10
 MOVES = 0.10
 FIRMS_PER_COLUMN = 10
 _SOURCE = (
@@ -74,7 +74,7 @@ def unadjusted(design: Any, result: EstimationResult) -> Iterator[Finding]:
         text = message("finding.no_usable_column")
         yield Finding("unadjusted", "NOT_APPLICABLE", text, threshold_source=_SOURCE)
         return
-    least = _least(result)
+    least = least_that_matters(result)
     worst = _worst(gaps, least)
     p_value = min(1.0, worst.p_value * len(gaps))
     bad = p_value < LEVEL and abs(worst.size) > least
@@ -88,13 +88,6 @@ def unadjusted(design: Any, result: EstimationResult) -> Iterator[Finding]:
     # A quiet answer is about these columns only, so that it speaks to no assumption.
     assumption = about if bad else None
     yield Finding("unadjusted", judged(not bad), text, assumption, worst.size, least, _SOURCE)
-
-
-def _least(result: EstimationResult) -> float:
-    """Return the size below which a gap does not matter for the overall effect."""
-    overall = result.overall("simple").table().iloc[0]
-    error = np.nan_to_num(float(overall["std_error"]))
-    return float(max(OF_ERROR * error, OF_EFFECT * abs(float(overall["estimate"]))))
 
 
 def _worst(gaps: list[_Gap], least: float) -> _Gap:
