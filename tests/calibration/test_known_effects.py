@@ -16,10 +16,6 @@ import exportimpact as ei
 
 FIRMS, PERIODS = 600, 8
 COVERAGE = {300: (0.903, 0.987), 2000: (0.9335, 0.9655)}
-DRAWS = [
-    pytest.param(300, id="300"),
-    pytest.param(2000, id="2000", marks=pytest.mark.calibration),
-]
 
 RIGHT = [
     ("random_rollout", "none", "never"),
@@ -29,6 +25,15 @@ RIGHT = [
     ("selection_on_trends", "regression", "never"),
     ("selection_on_trends", "weighting", "never"),
     ("selection_on_trends", "doubly_robust", "never"),
+]
+IN_BRIEF = {RIGHT[1], RIGHT[6]}
+"""What the default run repeats with 300 draws; the conformance suite has the rest."""
+CASES = [
+    pytest.param(*case, 300, id="-".join((*case, "300"))) for case in RIGHT if case in IN_BRIEF
+]
+CASES += [
+    pytest.param(*case, 2000, id="-".join((*case, "2000")), marks=pytest.mark.calibration)
+    for case in RIGHT
 ]
 OVERALLS = ("simple", "event_time", "cohort", "calendar")
 
@@ -75,8 +80,7 @@ def run(scenario: str, adjust: str, comparison: str, draws: int) -> dict[str, St
     }
 
 
-@pytest.mark.parametrize("draws", DRAWS)
-@pytest.mark.parametrize(("scenario", "adjust", "comparison"), RIGHT)
+@pytest.mark.parametrize(("scenario", "adjust", "comparison", "draws"), CASES)
 def test_right_where_assumptions_hold(
     scenario: str, adjust: str, comparison: str, draws: int
 ) -> None:

@@ -301,6 +301,7 @@ def test_the_shift_before_support_by_hand():
     assert found.statistic == pytest.approx(-4.0, abs=1.0)
 
 
+@pytest.mark.calibration
 def test_pre_trends_reject_as_often_as_they_should_with_few_supported_firms():
     """12 supported firms, of other spread: 5 % of 400 draws, inside the 99.9 % binomial band."""
     few, rejected = np.arange(N) < 12, 0
