@@ -129,6 +129,7 @@ def _loss(eta: FloatArray, d: FloatArray, w: FloatArray) -> float:
 
 def dependent_columns(X: FloatArray, tolerance: float = 1e-9) -> BoolArray:
     """Return which columns of X, (n, k), are linear combinations of the columns before them."""
+    X = triangle(X)
     norm = np.sqrt((X**2).sum(axis=0))
     Z = X / np.where(norm > 0, norm, 1.0)
     dependent: BoolArray = norm <= 0
@@ -144,6 +145,14 @@ def dependent_columns(X: FloatArray, tolerance: float = 1e-9) -> BoolArray:
         else:
             basis = np.column_stack([basis, rest / length])
     return dependent
+
+
+def triangle(X: FloatArray) -> FloatArray:
+    """Return a matrix with at most k rows whose columns depend on each other as those of X do."""
+    if len(X) <= X.shape[1]:
+        return X
+    factor: FloatArray = np.linalg.qr(X, mode="r")
+    return factor
 
 
 def separating_column(X: FloatArray, d: FloatArray) -> int:
