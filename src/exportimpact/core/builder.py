@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from exportimpact._typing import Comparison, FloatArray, IntArray, Pool
+from exportimpact._typing import BoolArray, Comparison, FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import CellIndex, Sizes
 from exportimpact.core.cell import Cell
@@ -27,7 +28,14 @@ _COMPARISONS: dict[str, Comparison] = {"all_untreated": "not_yet", "all_never": 
 
 @dataclass(eq=False)
 class _Entry:
-    cell: Cell
+    """What is kept of a cell: at a million firms, its own arrays would fill the memory."""
+
+    cohort: int
+    period: int
+    base: int
+    event_time: int
+    counts: tuple[int, int, int, int]
+    supported: IntArray
     estimate: float
     rows: IntArray
     psi: FloatArray
@@ -99,11 +107,55 @@ class CellBuilder:
         level = self.design.wide().level(cell)[: cell.supported.size]
         total = float(inside.sum())
         mean = float(inside @ level) / total
-        mean_psi = n * inside * (level - mean) / total
         members = self.design.members(cell.cohort)
         raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
-        entry = _Entry(cell, float(estimate), touched, psi * n, reach, mean, mean_psi, raw)
+        reach = self._kept(reach)
+        entry = _Entry(
+            cohort=cell.cohort,
+            period=cell.period,
+            base=cell.base,
+            event_time=cell.event_time,
+            counts=self._sides(cell),
+            supported=self._kept(cell.supported),
+            estimate=float(estimate),
+            rows=self._kept(touched),
+            psi=psi * n,
+            reach=reach,
+            mean=mean,
+            mean_psi=n * inside * (level - mean) / total,
+            raw_weights=raw,
+        )
         self._entries.append(entry)
+        self._mark_used(cell)
+
+    def _kept(self, rows: IntArray) -> IntArray:
+        """Return `rows`, as the array that is there already where the cell before has the same."""
+        for entry in self._entries[-1:]:
+            for known in (entry.reach, entry.rows, entry.supported):
+                if np.array_equal(known, rows):
+                    return known
+        return rows
+
+    def _sides(self, cell: Cell) -> tuple[int, int, int, int]:
+        """Return supported and comparison firms, and their clusters."""
+        codes = self.design.cluster_codes
+        sides = (cell.supported, cell.comparison)
+        firms, clusters = [s.size for s in sides], [_clusters(codes, s) for s in sides]
+        return firms[0], firms[1], clusters[0], clusters[1]
+
+    def _mark_used(self, cell: Cell) -> None:
+        if self.pool in _COMPARISONS:
+            self._used[cell.period_index, cell.supported] = True
+        else:
+            self._used[[[cell.period_index], [cell.base_index]], cell.rows] = True
+
+    @cached_property
+    def _used(self) -> BoolArray:
+        """Observations that some cell uses, (n_periods, n_firms)."""
+        used = np.zeros((self.design.calendar.ordinals.size, self.design.units.size), dtype=bool)
+        if self.pool in _COMPARISONS:
+            used |= self.design.history().untreated.T
+        return used
 
     def _check(
         self, cell: Cell, estimate: float, influence: FloatArray, rows: IntArray, *, sampled: bool
@@ -149,7 +201,7 @@ class CellBuilder:
         failed = tuple((label(g), label(t), why) for g, t, why in lost)
         if not self._entries:
             raise _nothing_left(failed)
-        self._entries.sort(key=lambda e: (e.cell.cohort, e.cell.period))
+        self._entries.sort(key=lambda e: (e.cohort, e.period))
         outcome = self.design.outcome_spec
         terms, comparison = self._terms(), self.design.settings["comparison"]
         comparison = _COMPARISONS.get(self.pool or "", comparison)
@@ -157,7 +209,7 @@ class CellBuilder:
             outcome=outcome.name,
             scale=outcome.scale,
             unit=outcome.unit,
-            cells=tuple((e.cell.cohort, e.cell.period) for e in self._entries),
+            cells=tuple((e.cohort, e.period) for e in self._entries),
             comparison=comparison,
             firms=terms.firms,
             kept=terms.kept,
@@ -193,7 +245,7 @@ class CellBuilder:
         )
 
     def _cellset(self) -> CellSet:
-        cells = [e.cell for e in self._entries]
+        cells = self._entries
         cohorts = np.unique([c.cohort for c in cells])
         index = CellIndex(
             np.array([c.cohort for c in cells]),
@@ -208,15 +260,17 @@ class CellBuilder:
         influence = Influence(n, 3 * n_cells + n_cohorts, tuple(blocks))
         return CellSet(
             index=index,
-            estimate=np.array([e.estimate for e in self._entries]),
-            mean=np.array([e.mean for e in self._entries]),
+            estimate=np.array([c.estimate for c in cells]),
+            mean=np.array([c.mean for c in cells]),
             base=np.array([c.base for c in cells]),
             design_sizes=Sizes(sizes[place], 3 * n_cells + place),
             observed_sizes=Sizes(
-                np.array([e.raw_weights.sum() / n for e in self._entries]),
+                np.array([c.raw_weights.sum() / n for c in cells]),
                 2 * n_cells + np.arange(n_cells),
             ),
-            counts=self._counts(cells),
+            counts=Counts(
+                *(np.array(side) for side in zip(*(c.counts for c in cells), strict=True))
+            ),
             moments=influence.moments(self.design.cohort_codes, self.design.cluster_codes),
             influence=influence,
             clustered=self.design.cluster_codes is not None,
@@ -225,9 +279,9 @@ class CellBuilder:
 
     def _blocks(self, k: int, cohort: int, n_cells: int) -> list[Block]:
         """Influence of one cohort's cells, supported means, observed sizes, and its own size."""
-        entries = [(c, e) for c, e in enumerate(self._entries) if e.cell.cohort == cohort]
+        entries = [(c, e) for c, e in enumerate(self._entries) if e.cohort == cohort]
         columns = np.array([c for c, _ in entries], dtype=np.int64)
-        rows = _union([e.rows for _, e in entries])
+        rows, place = _union([e.rows for _, e in entries], self.design.units.size)
         values = np.zeros((rows.size, columns.size))
         present = np.zeros(values.shape, dtype=bool)
         members = self.design.members(cohort)
@@ -236,9 +290,11 @@ class CellBuilder:
         counted = np.zeros(inside.shape, dtype=bool)
         counted[:, -1] = True
         for j, (_, entry) in enumerate(entries):
-            values[np.searchsorted(rows, entry.rows), j] = entry.psi
-            present[np.searchsorted(rows, entry.reach), j] = True
-            at = np.searchsorted(members, entry.cell.supported)
+            values[place[entry.rows], j] = entry.psi
+            # The block holds it from here on; twice would fill the memory.
+            entry.rows, entry.psi = rows, values[:, j]
+            present[place[entry.reach], j] = True
+            at = np.searchsorted(members, entry.supported)
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
             counted[at, j] = counted[at, columns.size + j] = True
@@ -246,43 +302,30 @@ class CellBuilder:
         effects = Block(rows, columns, values, None if present.all() else present)
         return [effects, Block(members, own, inside, counted)]
 
-    def _counts(self, cells: list[Cell]) -> Counts:
-        codes = self.design.cluster_codes
-        return Counts(
-            supported=np.array([c.supported.size for c in cells]),
-            comparison=np.array([c.comparison.size for c in cells]),
-            supported_clusters=np.array([_clusters(codes, c.supported) for c in cells]),
-            comparison_clusters=np.array([_clusters(codes, c.comparison) for c in cells]),
-        )
-
     def _account(self) -> SampleAccount:
-        used = np.zeros((self.design.units.size, self.design.calendar.ordinals.size), dtype=bool)
-        if self.pool in _COMPARISONS:
-            used |= self.design.history().untreated
-        for entry in self._entries:
-            rows = entry.cell.supported if self.pool in _COMPARISONS else entry.cell.rows
-            used[rows, entry.cell.period_index] = True
-            if self.pool not in _COMPARISONS:
-                used[rows, entry.cell.base_index] = True
         account = self.design.account
         firms, firm_periods = account.remaining
         return account.drop(
             "estimate",
             message("account.in_no_cell"),
-            firms=firms - int(used.any(axis=1).sum()),
-            firm_periods=firm_periods - int(used.sum()),
+            firms=firms - int(self._used.any(axis=0).sum()),
+            firm_periods=firm_periods - int(self._used.sum()),
         )
 
 
-def _union(parts: list[IntArray]) -> IntArray:
-    return np.unique(np.concatenate(parts))
+def _union(parts: list[IntArray], n_firms: int) -> tuple[IntArray, IntArray]:
+    """Return the firms of all parts, increasing, and the place of each firm among them."""
+    inside = np.zeros(n_firms, dtype=bool)
+    for rows in parts:
+        inside[rows] = True
+    return np.flatnonzero(inside), np.cumsum(inside) - 1
 
 
 def _together(
     rows: IntArray, psi: FloatArray, others: IntArray, more: FloatArray
 ) -> tuple[IntArray, FloatArray]:
     """Return the sum of two influences that are given on different rows."""
-    union = _union([rows, others])
+    union = np.union1d(rows, others)
     total = np.zeros(union.size)
     total[np.searchsorted(union, rows)] += psi
     total[np.searchsorted(union, others)] += more

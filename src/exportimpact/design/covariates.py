@@ -12,7 +12,7 @@ import pandas as pd
 from exportimpact._typing import FloatArray, IntArray
 from exportimpact.data import Panel
 from exportimpact.errors import ColumnError, InputError, did_you_mean
-from exportimpact.numerics.regression import dependent_columns
+from exportimpact.numerics.regression import dependent_columns, triangle
 
 
 class Covariates(Protocol):
@@ -166,12 +166,13 @@ def _frame(panel: Panel, base: int) -> pd.DataFrame:
 
 
 def _refuse_dependent(covariates: Covariates, bases: IntArray) -> None:
-    stacked = [covariates.matrix(int(b)) for b in bases]
-    whole = np.vstack(stacked) if stacked else np.zeros((0, len(covariates.names)))
-    whole = whole[np.isfinite(whole).all(axis=1)]
-    if not whole.shape[0]:
+    parts = []
+    for base in bases:
+        whole = covariates.matrix(int(base))
+        parts.append(triangle(whole[np.isfinite(whole).all(axis=1)]))
+    if not sum(map(len, parts)):
         return
-    dependent = dependent_columns(whole)
+    dependent = dependent_columns(np.vstack(parts))
     if dependent.any():
         named = [n for n, bad in zip(covariates.names, dependent, strict=True) if bad]
         raise InputError(

@@ -200,7 +200,8 @@ class Design:
     def in_tie_order(self, seed: int) -> Design:
         """Return the design with equally near firms matched in a random order instead of by id."""
         other = object.__new__(type(self))
-        kept = {k: v for k, v in vars(self).items() if k not in {"terms", "facts", "settings"}}
+        moved = {"terms", "facts", "settings", "_lost"}
+        kept = {k: v for k, v in vars(self).items() if k not in moved}
         assert self.matcher is not None
         order = np.random.default_rng(seed)
         vars(other).update(kept, matching=Matching.of(self, self.matcher, tie_order=order))
@@ -238,9 +239,14 @@ class Design:
             Another pool than the design's: "others" compares with all other firms (step IV);
             "all_untreated" and "all_never" are for models of every untreated outcome (`history`).
         """
+        lost: list[Unidentified] = []
         for found in self._found(pool):
             if isinstance(found, Cell):
                 yield found
+            else:
+                lost.append(found)
+        # Whoever walks through all cells is usually asked next which there are not.
+        self._lost[pool] = tuple(lost)
 
     def wide(self) -> Wide:
         """Return outcome and covariates as arrays."""
@@ -334,7 +340,10 @@ class Design:
 
     def not_identified(self, pool: Pool | None = None) -> tuple[tuple[int, int, Message], ...]:
         """Return the cells (cohort, period) that cannot be estimated, with the reason."""
-        return tuple(cell for cell in self._found(pool) if not isinstance(cell, Cell))
+        if pool not in self._lost:
+            for _ in self.cells(pool):
+                pass
+        return self._lost[pool]
 
     @cached_property
     def assumes(self) -> tuple[str, ...]:
@@ -408,6 +417,10 @@ class Design:
             anticipation=self.anticipation,
             base=self.base,
         )
+
+    @cached_property
+    def _lost(self) -> dict[Pool | None, tuple[Unidentified, ...]]:
+        return {}
 
     @cached_property
     def _history(self) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -159,10 +160,14 @@ class Identifier:
 
     def _observed(self, t: int, b: int) -> BoolArray:
         """Observed at both ends, alive and with covariates at the base period."""
-        seen = self.observed_at(b) & np.isfinite(self.wide.outcome[:, t])
-        if self.wide.builder is not None:
-            seen &= self.wide.known(b)
-        return np.asarray(seen, dtype=bool)
+        if b not in self._ready:
+            known = True if self.wide.builder is None else self.wide.known(b)
+            self._ready[b] = self.observed_at(b) & known
+        return np.asarray(self._ready[b] & np.isfinite(self.wide.outcome[:, t]), dtype=bool)
+
+    @cached_property
+    def _ready(self) -> dict[int, BoolArray]:
+        return {}
 
     def _pool(self, pool: Pool, cohort: int, latest: int) -> BoolArray:
         sample, reach = self.sample, self.anticipation * self.panel.calendar.step

@@ -29,6 +29,36 @@ class LeastSquares:
 
 
 @dataclass(frozen=True, eq=False)
+class Regressors:
+    """Weighted regressors, decomposed once for any number of outcomes.
+
+    Attributes
+    ----------
+    root : (n,)
+        Square roots of the weights.
+    q : (n, k)
+    inverse : (k, k)
+        Of the triangular factor: with it, root X = q inverse^-1.
+    """
+
+    root: FloatArray
+    q: FloatArray
+    inverse: FloatArray
+
+    @classmethod
+    def of(cls, X: FloatArray, w: FloatArray) -> Regressors:
+        """Return the QR decomposition of X, (n, k), with weights w, (n,)."""
+        root = np.sqrt(w)
+        q, r = np.linalg.qr(X * root[:, None])
+        return cls(root, q, np.linalg.inv(r))
+
+    def fit(self, y: FloatArray) -> LeastSquares:
+        """Fit y, (n,)."""
+        coefficients = self.inverse @ (self.q.T @ (y * self.root))
+        return LeastSquares(coefficients, self.inverse @ self.inverse.T)
+
+
+@dataclass(frozen=True, eq=False)
 class Logit:
     """A weighted logit fit.
 
@@ -50,11 +80,7 @@ class Logit:
 
 def least_squares(X: FloatArray, y: FloatArray, w: FloatArray) -> LeastSquares:
     """Fit y on X, (n, k), with weights w by a QR decomposition."""
-    root = np.sqrt(w)[:, None]
-    q, r = np.linalg.qr(X * root)
-    inverse = np.linalg.inv(r)
-    coefficients = inverse @ (q.T @ (y * root[:, 0]))
-    return LeastSquares(coefficients, inverse @ inverse.T)
+    return Regressors.of(X, w).fit(y)
 
 
 def logit(X: FloatArray, d: FloatArray, w: FloatArray) -> Logit:
@@ -103,6 +129,7 @@ def _loss(eta: FloatArray, d: FloatArray, w: FloatArray) -> float:
 
 def dependent_columns(X: FloatArray, tolerance: float = 1e-9) -> BoolArray:
     """Return which columns of X, (n, k), are linear combinations of the columns before them."""
+    X = triangle(X)
     norm = np.sqrt((X**2).sum(axis=0))
     Z = X / np.where(norm > 0, norm, 1.0)
     dependent: BoolArray = norm <= 0
@@ -118,6 +145,14 @@ def dependent_columns(X: FloatArray, tolerance: float = 1e-9) -> BoolArray:
         else:
             basis = np.column_stack([basis, rest / length])
     return dependent
+
+
+def triangle(X: FloatArray) -> FloatArray:
+    """Return a matrix with at most k rows whose columns depend on each other as those of X do."""
+    if len(X) <= X.shape[1]:
+        return X
+    factor: FloatArray = np.linalg.qr(X, mode="r")
+    return factor
 
 
 def separating_column(X: FloatArray, d: FloatArray) -> int:

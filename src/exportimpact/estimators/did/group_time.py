@@ -31,8 +31,8 @@ from exportimpact.numerics import two_by_two
 from exportimpact.numerics.regression import (
     LeastSquares,
     Logit,
+    Regressors,
     dependent_columns,
-    least_squares,
     logit,
     separating_column,
 )
@@ -147,18 +147,17 @@ class _Models:
 
     wide: WideLike
     trimmed: int = 0
-    _key: tuple[int, bytes] | None = None
+    _last: Cell | None = None
     _X: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     _score: Logit | None = None
+    _regressors: Regressors | None = None
     _reason: Message | None = None
 
     def prepare(self, cell: Cell, adjust: Adjust) -> Message | None:
         """Load the cell's covariates and propensity; return why it is not identified, if so."""
-        rows = cell.rows
-        key = (cell.base_index, rows.tobytes())
-        if key == self._key:
+        if self._last is not None and _same_sample(cell, self._last):
             return self._reason
-        self._key, self._score = key, None
+        self._last, self._score, self._regressors = cell, None, None
         X = self.wide.covariates(cell)
         present = np.concatenate([[True], (X[:, 1:] != 0).any(axis=0)])
         self._X = X[:, present]
@@ -171,22 +170,25 @@ class _Models:
     ) -> tuple[float, FloatArray]:
         """Return effect and influence of the prepared cell."""
         if adjust == "regression":
-            return two_by_two.regression(dy, d, w, self._X, self._line(dy, d, w))
+            return two_by_two.regression(dy, d, w, self._X, self._line(dy))
         assert self._score is not None
         if adjust == "weighting":
             return two_by_two.weighting(dy, d, w, self._X, self._score)
-        return two_by_two.doubly_robust(dy, d, w, self._X, self._line(dy, d, w), self._score)
+        return two_by_two.doubly_robust(dy, d, w, self._X, self._line(dy), self._score)
 
-    def _line(self, dy: FloatArray, d: FloatArray, w: FloatArray) -> LeastSquares:
-        other = d == 0
-        return least_squares(self._X[other], dy[other], w[other])
+    def _line(self, dy: FloatArray) -> LeastSquares:
+        assert self._last is not None
+        first = self._last.supported.size
+        if self._regressors is None:
+            self._regressors = Regressors.of(self._X[first:], self._last.weights[first:])
+        return self._regressors.fit(dy[first:])
 
     def _fit(self, cell: Cell, adjust: Adjust, names: list[str]) -> Message | None:
-        X, d = self._X, cell.is_supported
+        X, d, first = self._X, cell.is_supported, cell.supported.size
         n_comparison, k = cell.comparison.size, X.shape[1]
         if n_comparison <= k:
             return message("cell.too_few_comparison", firms=int(n_comparison), columns=k)
-        dependent = dependent_columns(X[d == 0])
+        dependent = dependent_columns(X[first:])
         if dependent.any():
             named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
             return message("cell.collinear", covariates=named)
@@ -195,9 +197,18 @@ class _Models:
         score = logit(X, d, cell.weights)
         if not score.converged:
             return message("cell.separated", covariate=names[separating_column(X, d)])
-        kept = score.probability[d == 0] < two_by_two.MAX_PROPENSITY
+        kept = score.probability[first:] < two_by_two.MAX_PROPENSITY
         if not kept.any():
             return message("cell.no_overlap")
         self.trimmed = max(self.trimmed, int((~kept).sum()))
         self._score = score
         return None
+
+
+def _same_sample(cell: Cell, other: Cell) -> bool:
+    """Whether two cells have the same firms and base period, and with them all but the outcome."""
+    return (
+        cell.base_index == other.base_index
+        and np.array_equal(cell.supported, other.supported)
+        and np.array_equal(cell.comparison, other.comparison)
+    )
