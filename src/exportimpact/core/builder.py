@@ -227,7 +227,7 @@ class CellBuilder:
         """Influence of one cohort's cells, supported means, observed sizes, and its own size."""
         entries = [(c, e) for c, e in enumerate(self._entries) if e.cell.cohort == cohort]
         columns = np.array([c for c, _ in entries], dtype=np.int64)
-        rows = _union([e.rows for _, e in entries])
+        rows, place = _union([e.rows for _, e in entries])
         values = np.zeros((rows.size, columns.size))
         present = np.zeros(values.shape, dtype=bool)
         members = self.design.members(cohort)
@@ -236,8 +236,8 @@ class CellBuilder:
         counted = np.zeros(inside.shape, dtype=bool)
         counted[:, -1] = True
         for j, (_, entry) in enumerate(entries):
-            values[np.searchsorted(rows, entry.rows), j] = entry.psi
-            present[np.searchsorted(rows, entry.reach), j] = True
+            values[place[entry.rows], j] = entry.psi
+            present[place[entry.reach], j] = True
             at = np.searchsorted(members, entry.cell.supported)
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
@@ -274,18 +274,22 @@ class CellBuilder:
         )
 
 
-def _union(parts: list[IntArray]) -> IntArray:
-    return np.unique(np.concatenate(parts))
+def _union(parts: list[IntArray]) -> tuple[IntArray, IntArray]:
+    """Return the indices that are in any of `parts`, increasing, and the place of each of them."""
+    there = np.zeros(1 + max((int(p.max()) for p in parts if p.size), default=-1), dtype=bool)
+    for rows in parts:
+        there[rows] = True
+    return np.flatnonzero(there), np.cumsum(there) - 1
 
 
 def _together(
     rows: IntArray, psi: FloatArray, others: IntArray, more: FloatArray
 ) -> tuple[IntArray, FloatArray]:
     """Return the sum of two influences that are given on different rows."""
-    union = _union([rows, others])
+    union, place = _union([rows, others])
     total = np.zeros(union.size)
-    total[np.searchsorted(union, rows)] += psi
-    total[np.searchsorted(union, others)] += more
+    total[place[rows]] += psi
+    total[place[others]] += more
     return union, total
 
 
