@@ -65,8 +65,9 @@ def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
 def anticipation(design: Any, result: EstimationResult) -> Iterator[Finding]:
     """Return whether the last period before support (and its window) is in line with earlier ones.
 
-    Against a universal base that is the mean over the cells before support; cells with varying
-    bases are left to the test of trends.
+    Against a universal base that is the mean over the cells before support, or the cells of the base
+    period where these are estimates themselves; cells with varying bases are left to the test of
+    trends.
     """
     if "no_anticipation" not in result.provenance.requires.names():
         return
@@ -75,18 +76,18 @@ def anticipation(design: Any, result: EstimationResult) -> Iterator[Finding]:
         text = message("finding.anticipation_not_testable", periods=periods, needed=TESTABLE)
         yield Finding("anticipation", "NOT_APPLICABLE", text, threshold_source=_EARLY_SOURCE)
         return
-    shift, error = _mean_before(result)
+    shift, error = _shift_before(result)
     nu = test.df_denominator + test.df_numerator - 1  # that of the joint covariance
     p_value = 2 * float(stdtr(nu, -abs(shift) / error))
     early = p_value < CONTRADICTED
-    text = message("finding.early" if early else "finding.not_early", shift=-shift, p=p_value)
+    text = message("finding.early" if early else "finding.not_early", shift=shift, p=p_value)
     verdict: Verdict = "CONCERN" if early else "SUPPORTS"
     yield Finding(
         "anticipation",
         verdict,
         text,
         "no_anticipation",
-        -shift,
+        shift,
         threshold_source=_EARLY_SOURCE,
     )
 
@@ -97,13 +98,13 @@ def about_trends(result: EstimationResult) -> str | None:
     return next((n for n in ("parallel_trends_given_x", "parallel_trends") if n in names), None)
 
 
-def _mean_before(result: EstimationResult) -> tuple[float, float]:
-    """Return the mean of the cells before support, weighted by cohort size, and its error."""
-    index = result.cells.index
-    lead = result.provenance.anticipation
-    before = index.event_time < -lead
+def _shift_before(result: EstimationResult) -> tuple[float, float]:
+    """Return how far the base period is off earlier ones, by cohort size, and its error."""
+    event_time, lead = result.cells.index.event_time, result.provenance.anticipation
+    base = event_time == -lead - result.provenance.step_length
+    before, sign = (base, 1.0) if base.any() else (event_time < -lead, -1.0)
     weight = np.where(before, result.cells.design_sizes.value, 0.0)
-    weight /= weight.sum()
+    weight *= sign / weight.sum()
     variance = weight[before] @ result.covariance()[np.ix_(before, before)] @ weight[before]
     return float(weight[before] @ result.cells.estimate[before]), float(np.sqrt(variance))
 

@@ -22,7 +22,7 @@ def event_study_table(result: EstimationResult) -> pd.DataFrame:
     DataFrame
         Columns of `EstimationResult.bands` over all event times, mde, and what a figure has to say:
         unit, factor (from estimate to unit), periods (what event time counts), step, reference (the
-        base period, missing with a varying base).
+        base period, missing with a varying base and where it is estimated itself).
     """
     path = result if result.rows is not None else result.aggregate("event_time")
     frame = path.bands(family="all")
@@ -35,7 +35,8 @@ def event_study_table(result: EstimationResult) -> pd.DataFrame:
     universal = settings.get("base", "universal") == "universal"
     step = result.provenance.step_length
     reference = -step * (1 + int(settings.get("anticipation", 0)))
-    frame["reference"] = pd.array([reference if universal else pd.NA] * len(frame), dtype="Int64")
+    held = universal and not bool((frame["event_time"] == reference).any())
+    frame["reference"] = pd.array([reference if held else pd.NA] * len(frame), dtype="Int64")
     return frame
 
 
