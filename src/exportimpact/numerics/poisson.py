@@ -131,13 +131,16 @@ def _all_down(moves: FloatArray) -> BoolArray:
     """Return which rows can fall while none rises, by one linear programme, (m,)."""
     if not moves.size:
         return np.zeros(moves.shape[0], dtype=bool)
-    length = np.sqrt((moves**2).sum(axis=1, keepdims=True))
-    unique, inverse = np.unique(np.round(moves / length, 9), axis=0, return_inverse=True)
+    unit = moves / np.sqrt((moves**2).sum(axis=1, keepdims=True))
+    _, index, inverse = np.unique(
+        np.round(unit, 9), axis=0, return_index=True, return_inverse=True
+    )
+    unique = unit[index]  # not the rounded ones: what has to be zero would be a little more
     m, free = unique.shape
     # Directions can be scaled and added, so that every row that can fall can fall by one.
     solved = scipy.optimize.linprog(
         np.concatenate([np.zeros(free), -np.ones(m)]),
-        A_ub=np.hstack([unique, np.eye(m)]) if m < 500 else scipy.sparse.hstack([unique, scipy.sparse.eye(m)]),
+        A_ub=scipy.sparse.hstack([scipy.sparse.csr_array(unique), scipy.sparse.identity(m)]),
         b_ub=np.zeros(m),
         bounds=[(None, None)] * free + [(0, 1)] * m,
         method="highs",
