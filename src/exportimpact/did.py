@@ -1,5 +1,5 @@
 """Difference-in-differences estimators."""
 
-from exportimpact.estimators.did import GroupTime, Saturated, TwoPeriod
+from exportimpact.estimators.did import GroupTime, PoissonSaturated, Saturated, TwoPeriod
 
-__all__ = ["GroupTime", "Saturated", "TwoPeriod"]
+__all__ = ["GroupTime", "PoissonSaturated", "Saturated", "TwoPeriod"]

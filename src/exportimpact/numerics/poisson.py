@@ -207,7 +207,7 @@ def _evaluate(reference: Reference, theta: FloatArray) -> tuple[float, Normal]:
         residual, mean = terms(part, local, poisson=True, firm=firm)
         with np.errstate(divide="ignore", invalid="ignore"):
             gain = np.where(part.y > 0, part.y * np.log(mean), 0.0)
-        loss += float(((mean - gain) * part.weight).sum())
+            loss += float(((mean - gain) * part.weight).sum())
         return residual, mean
 
     normal = reference.normal(at)

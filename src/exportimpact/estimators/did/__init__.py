@@ -1,7 +1,8 @@
 """Difference-in-differences on panels (steps V-b of the ladder)."""
 
 from exportimpact.estimators.did.group_time import GroupTime
+from exportimpact.estimators.did.poisson_saturated import PoissonSaturated
 from exportimpact.estimators.did.saturated import Saturated
 from exportimpact.estimators.did.two_period import TwoPeriod
 
-__all__ = ["GroupTime", "Saturated", "TwoPeriod"]
+__all__ = ["GroupTime", "PoissonSaturated", "Saturated", "TwoPeriod"]

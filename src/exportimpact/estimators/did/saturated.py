@@ -25,12 +25,11 @@ from exportimpact.core.estimator import estimator
 from exportimpact.core.protocols import DesignLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
-from exportimpact.estimators.did.saturation import Saturation, check_effects
+from exportimpact.estimators.did.saturation import LEADS, Saturation, check_effects
 from exportimpact.numerics.saturated import fit_linear
 
 _PLAIN = all_of("parallel_trends")
 _GIVEN = all_of("parallel_trends_given_x", "outcome_model")
-_LEADS = "without leads there is no cell before support; with leads=True they are tested"
 
 
 @estimator(
@@ -40,9 +39,9 @@ _LEADS = "without leads there is no cell before support; with leads=True they ar
     step="V-b",
     requires=all_of("no_anticipation", any_of(_PLAIN, _GIVEN)),
     blind_to={
-        "parallel_trends": _LEADS,
-        "parallel_trends_given_x": _LEADS,
-        "no_anticipation": _LEADS,
+        "parallel_trends": LEADS,
+        "parallel_trends_given_x": LEADS,
+        "no_anticipation": LEADS,
         "same_measurement": "reports that support inflates look like an effect",
     },
     accepts={"weights", "not_yet", "covariates"},

@@ -21,6 +21,9 @@ from exportimpact.errors import InputError, did_you_mean
 from exportimpact.language import message
 from exportimpact.numerics.saturated import Effect, Fit, Reference
 
+LEADS = "without leads there is no cell before support to look at; with leads=True they are tested"
+"""Why the models say nothing of what they assume."""
+
 
 def check_effects(effects: str) -> None:
     """Refuse effects that the models do not know.
