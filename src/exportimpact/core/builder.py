@@ -236,8 +236,8 @@ class CellBuilder:
         counted = np.zeros(inside.shape, dtype=bool)
         counted[:, -1] = True
         for j, (_, entry) in enumerate(entries):
-            values[np.searchsorted(rows, entry.rows), j] = entry.psi
-            present[np.searchsorted(rows, entry.reach), j] = True
+            values[_places(rows, entry.rows), j] = entry.psi
+            present[_places(rows, entry.reach), j] = True
             at = np.searchsorted(members, entry.cell.supported)
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
@@ -275,7 +275,14 @@ class CellBuilder:
 
 
 def _union(parts: list[IntArray]) -> IntArray:
+    if all(part is parts[0] for part in parts):  # as in models that all firms take part in
+        return parts[0]
     return np.unique(np.concatenate(parts))
+
+
+def _places(rows: IntArray, inside: IntArray) -> IntArray | slice:
+    """Return where the rows `inside` are among `rows`."""
+    return slice(None) if inside is rows else np.searchsorted(rows, inside)
 
 
 def _together(

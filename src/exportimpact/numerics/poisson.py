@@ -132,9 +132,7 @@ def _all_down(moves: FloatArray) -> BoolArray:
     if not moves.size:
         return np.zeros(moves.shape[0], dtype=bool)
     unit = moves / np.sqrt((moves**2).sum(axis=1, keepdims=True))
-    _, index, inverse = np.unique(
-        np.round(unit, 9), axis=0, return_index=True, return_inverse=True
-    )
+    _, index, inverse = np.unique(np.round(unit, 9), axis=0, return_index=True, return_inverse=True)
     unique = unit[index]  # not the rounded ones: what has to be zero would be a little more
     m, free = unique.shape
     # Directions can be scaled and added, so that every row that can fall can fall by one.

@@ -190,7 +190,7 @@ class Reference:
         return Normal(score, information)
 
     def collapsed(self) -> Reference:
-        """Return means by group and period, which say as much without covariates or firm effects."""
+        """Return means by group and period, which say as much without covariates."""
         groups, periods, _ = self.shape
         total, weight = np.zeros((groups, periods)), np.zeros((groups, periods))
         for part in self.parts():
@@ -341,7 +341,9 @@ class Fit:
         for part in reference.parts():
             local = reference.local(self.theta, part.group)
             residual, _ = terms(part, local, poisson=self.poisson, firm=reference.firm_effects)
-            scores = ((residual * part.weight)[:, :, None] * part.z[:, None, :]).reshape(-1, periods * k)
+            scores = ((residual * part.weight)[:, :, None] * part.z[:, None, :]).reshape(
+                -1, periods * k
+            )
             out[part.rows] = scores @ reference.local(pulled, part.group).reshape(periods * k, -1)
         return out
 

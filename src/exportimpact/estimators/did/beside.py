@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from exportimpact._typing import BoolArray, FloatArray
-from exportimpact.core.builder import CellBuilder
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.result import EstimationResult
-from exportimpact.errors import NotIdentifiedError
-from exportimpact.estimators.did.saturated import Saturated
 from exportimpact.estimators.did.saturation import Saturation
 from exportimpact.language import message
 from exportimpact.numerics.concentration import TOP, concentration
-from exportimpact.numerics.saturated import fit_linear
+from exportimpact.numerics.saturated import Fit, Reference, fit_linear
 
 _ROW = "simple"
 _ENDS = ("estimate", "std_error", "ci_low", "ci_high")
 
 Row: TypeAlias = dict[str, str | float | int]
-
-
-class Again(Protocol):
-    """Estimates the same model on an outcome, among the firms that are kept."""
-
-    def __call__(
-        self, model: Saturation, outcome: FloatArray, kept: BoolArray | None
-    ) -> EstimationResult:
-        """Return the cells."""
-        ...
+Refit: TypeAlias = Callable[[Reference], Fit]
 
 
 def beside_the_headline(
-    model: Saturation, outcome: FloatArray, result: EstimationResult, again: Again
+    model: Saturation, outcome: FloatArray, result: EstimationResult, fit: Refit
 ) -> tuple[Exhibit, ...]:
     """Return the exhibit beside the overall ("simple") effect; none without a cell after support.
 
@@ -46,8 +34,8 @@ def beside_the_headline(
     outcome : (n_firms, n_periods)
     result : EstimationResult
         The headline.
-    again : callable
-        The headline's estimator.
+    fit : callable
+        Fits the headline's model to a reference.
 
     Returns
     -------
@@ -68,10 +56,10 @@ def beside_the_headline(
     kept = members & ~_largest(model, outcome, members)
     firms, rest = int(members.sum()), int(kept.sum())
     rows = [
-        *_in_money("headline", result, unit, firms),
-        _in_points(_attempt(lambda: _participation(model, outcome)), firms),
+        *_in_money("headline", _line(result), unit, firms),
+        _in_points(_participation(model, outcome), firms),
         *_spread(result),
-        *_in_money("without_top", _attempt(lambda: again(model, outcome, kept)), unit, rest),
+        *_in_money("without_top", _without(model, outcome, kept, fit), unit, rest),
     ]
     notes = (
         message("beside.participation"),
@@ -81,13 +69,21 @@ def beside_the_headline(
     return (Exhibit("beside_the_headline", "beside_the_headline", table, notes=notes),)
 
 
-def _participation(model: Saturation, outcome: FloatArray) -> EstimationResult:
+def _line(result: EstimationResult) -> pd.Series:
+    overall = result.overall(_ROW)
+    return pd.concat([overall.table().iloc[0], overall.percent().iloc[0]])
+
+
+def _participation(model: Saturation, outcome: FloatArray) -> pd.Series | None:
     above = np.where(np.isfinite(outcome), outcome > 0, np.nan)
-    effects = "firm" if model.firm_effects else "cohort"
-    linear = Saturated(leads=model.leads, effects=effects)
-    cells = CellBuilder(model.design, linear, pool=model.pool)
-    model.add(cells, fit_linear(model.reference(above)), above)
-    return cells.result()
+    return model.overall(fit_linear(model.reference(above)), above, "binary")
+
+
+def _without(
+    model: Saturation, outcome: FloatArray, kept: BoolArray, fit: Refit
+) -> pd.Series | None:
+    scale = model.design.outcome_spec.scale
+    return model.overall(fit(model.reference(outcome, kept=kept)), outcome, scale, kept=kept)
 
 
 def _largest(model: Saturation, outcome: FloatArray, members: BoolArray) -> BoolArray:
@@ -104,34 +100,22 @@ def _largest(model: Saturation, outcome: FloatArray, members: BoolArray) -> Bool
     return np.asarray((mean >= limit) & (mean > 0), dtype=bool)
 
 
-def _attempt(estimate: Callable[[], EstimationResult]) -> EstimationResult | None:
-    """Return a result, or None where nothing is identified: the headline is, and is not lost."""
-    try:
-        result = estimate()
-    except NotIdentifiedError:
-        return None
-    return result if (result.cells.index.event_time >= 0).any() else None
-
-
-def _in_money(measure: str, result: EstimationResult | None, unit: str, firms: int) -> list[Row]:
+def _in_money(measure: str, line: pd.Series | None, unit: str, firms: int) -> list[Row]:
     money, percent = dict.fromkeys(_ENDS, np.nan), dict.fromkeys(_ENDS, np.nan)
-    if result is not None:
-        overall = result.overall(_ROW)
-        line, ratio = overall.table().iloc[0], overall.percent().iloc[0]
+    if line is not None:
         money = {name: float(line[name]) for name in _ENDS}
-        percent["estimate"] = float(ratio["percent"])
-        percent["ci_low"] = float(ratio["percent_low"])
-        percent["ci_high"] = float(ratio["percent_high"])
+        percent["estimate"] = float(line["percent"])
+        percent["ci_low"] = float(line["percent_low"])
+        percent["ci_high"] = float(line["percent_high"])
     return [
         {"measure": measure, **money, "unit": unit, "firms": firms},
         {"measure": f"{measure}_percent", **percent, "unit": "%", "firms": firms},
     ]
 
 
-def _in_points(result: EstimationResult | None, firms: int) -> Row:
+def _in_points(line: pd.Series | None, firms: int) -> Row:
     values = dict.fromkeys(_ENDS, np.nan)
-    if result is not None:
-        line = result.overall(_ROW).table().iloc[0]
+    if line is not None:
         values = {name: 100 * float(line[name]) for name in _ENDS}
     return {"measure": "participation", **values, "unit": "pp", "firms": firms}
 

@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from exportimpact._typing import BoolArray, FixedEffects, FloatArray
+from exportimpact._typing import FixedEffects, FloatArray
 from exportimpact.core.assumption import Requirement, all_of, any_of
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.estimator import estimator
@@ -125,23 +125,17 @@ class PoissonSaturated:
         """
         outcome = _checked(design)
         model = Saturation(design, self.leads, self.effects == "firm")
-        result = self._cells(model, outcome, None, aside=False)
-        return replace(result, own_exhibits=beside_the_headline(model, outcome, result, self._cells))
-
-    def _cells(
-        self, model: Saturation, outcome: FloatArray, kept: BoolArray | None, *, aside: bool = True
-    ) -> EstimationResult:
-        """Return the effects on an outcome among the firms that are kept."""
-        cells = CellBuilder(model.design, self, pool=model.pool)
-        found = fit_poisson(model.reference(outcome, kept=kept))
-        model.add(cells, found.fit, outcome, kept=kept)
-        if not aside:
-            model.tell(cells)
-            if found.idle.any():
-                cells.note(message("note.idle_firms", firms=int(found.idle.sum())))
-            if found.separated.any():
-                cells.note(message("note.separated", observations=int(found.separated.sum())))
-        return cells.result()
+        cells = CellBuilder(design, self, pool=model.pool)
+        found = fit_poisson(model.reference(outcome))
+        model.add(cells, found.fit, outcome)
+        model.tell(cells)
+        if found.idle.any():
+            cells.note(message("note.idle_firms", firms=int(found.idle.sum())))
+        if found.separated.any():
+            cells.note(message("note.separated", observations=int(found.separated.sum())))
+        result = cells.result()
+        beside = beside_the_headline(model, outcome, result, lambda given: fit_poisson(given).fit)
+        return replace(result, own_exhibits=beside)
 
 
 def _checked(design: DesignLike) -> FloatArray:

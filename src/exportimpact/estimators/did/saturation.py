@@ -12,13 +12,15 @@ from functools import cached_property
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 
-from exportimpact._typing import BoolArray, FixedEffects, FloatArray, IntArray, Pool
+from exportimpact._typing import BoolArray, FixedEffects, FloatArray, IntArray, Pool, Scale
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.cell import Cell
 from exportimpact.core.protocols import DesignLike
+from exportimpact.core.summary import Summary
 from exportimpact.errors import InputError, did_you_mean
-from exportimpact.language import message
+from exportimpact.language import Message, message
 from exportimpact.numerics.saturated import Effect, Fit, Reference
 
 LEADS = "without leads there is no cell before support to look at; with leads=True they are tested"
@@ -108,43 +110,71 @@ class Saturation:
         cells: CellBuilder,
         fit: Fit,
         outcome: FloatArray,
-        *,
-        kept: BoolArray | None = None,
     ) -> None:
-        """Add the cells of a fitted model, and note what was left out.
+        """Add the cells of a fitted model.
 
         Parameters
         ----------
         cells : CellBuilder
         fit : Fit
         outcome : (n_firms, n_periods)
-        kept : (n_firms,) bool, optional
         """
-        weight, codes = self.design.history().weight, self.design.cohort_codes
-        found: list[tuple[Cell, Effect]] = []
-        for whole in self.cells:
-            cell = self._within(whole, kept)
-            rows = cell.supported
-            if not rows.size:
-                reason = message("cell.no_own_level", firms=whole.supported.size)
-                cells.not_identified(whole, reason)
-                continue
-            effect = fit.effect(
-                int(codes[rows[0]]),
-                cell.period_index,
-                rows,
-                weight[rows],
-                outcome[rows, cell.period_index],
-            )
-            if effect.unknown:
-                reason = message(
-                    "cell.no_counterfactual", unknown=effect.unknown, firms=int(rows.size)
-                )
-                cells.not_identified(cell, reason)
-                continue
-            found.append((cell, effect))
+        found, failed = self.effects(fit, outcome)
+        for cell, reason in failed:
+            cells.not_identified(cell, reason)
         if found:
             self._add(cells, fit, found)
+
+    def effects(
+        self, fit: Fit, outcome: FloatArray, *, kept: BoolArray | None = None
+    ) -> tuple[list[tuple[Cell, Effect]], list[tuple[Cell, Message]]]:
+        """Return the cells of a fitted model with their effects, and those without, with why."""
+        weight, codes = self.design.history().weight, self.design.cohort_codes
+        found: list[tuple[Cell, Effect]] = []
+        failed: list[tuple[Cell, Message]] = []
+        for whole in self.cells:
+            cell = self._within(whole, kept)
+            rows, t = cell.supported, cell.period_index
+            if not rows.size:
+                reason = message("cell.no_own_level", firms=int(whole.supported.size))
+                failed.append((whole, reason))
+                continue
+            group = int(codes[rows[0]])
+            effect = fit.effect(group, t, rows, weight[rows], outcome[rows, t])
+            if effect.unknown:
+                counts = {"unknown": effect.unknown, "firms": int(rows.size)}
+                failed.append((cell, message("cell.no_counterfactual", **counts)))
+            else:
+                found.append((cell, effect))
+        return found, failed
+
+    def overall(
+        self, fit: Fit, outcome: FloatArray, scale: Scale, *, kept: BoolArray | None = None
+    ) -> pd.Series | None:
+        """Return the overall ("simple") effect of a fitted model, None where nothing is identified.
+
+        Parameters
+        ----------
+        fit : Fit
+        outcome : (n_firms, n_periods)
+        scale : str
+        kept : (n_firms,) bool, optional
+
+        Returns
+        -------
+        Series
+            As `Summary.row`.
+        """
+        found, _ = self.effects(fit, outcome, kept=kept)
+        after = [(cell, effect) for cell, effect in found if cell.event_time >= 0]
+        if not after:
+            return None
+        summary = Summary(self.design, [cell for cell, _ in after])
+        gradient = summary.weights @ np.stack([effect.gradient for _, effect in after])
+        psi = fit.influence(gradient[:, None])[:, 0]
+        for share, (cell, effect) in zip(summary.weights, after, strict=True):
+            psi[cell.supported] += share * effect.direct
+        return summary.row(np.array([effect.estimate for _, effect in after]), psi, scale)
 
     def tell(self, cells: CellBuilder) -> None:
         """Note whom supported firms were compared with, and who has no level of its own."""
@@ -177,9 +207,7 @@ class Saturation:
             if self.leads and cell.cohort != cohort:
                 reach, cohort = self._reach(everyone, cell.cohort), cell.cohort
             column = psi[:, c] if reach.size == everyone.size else psi[reach, c]
-            cells.add(
-                cell, estimate=effect.estimate, influence=column, sampled=True, rows=reach
-            )
+            cells.add(cell, estimate=effect.estimate, influence=column, sampled=True, rows=reach)
 
     def _reach(self, everyone: BoolArray, cohort: int) -> IntArray:
         """Return who takes part with leads: never supported firms and the cohort's own."""
