@@ -12,6 +12,8 @@ ASSUMPTIONS: frozenset[str] = frozenset(
     {
         "parallel_trends",
         "parallel_trends_given_x",
+        "parallel_growth",
+        "parallel_growth_given_x",
         "no_anticipation",
         "overlap",
         "close_matches",

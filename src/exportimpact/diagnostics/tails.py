@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding, judged
 from exportimpact.core.result import EstimationResult
 from exportimpact.language import message
+from exportimpact.numerics.concentration import concentration
 
 MIN_EFFECTIVE = 20.0
 MAX_TOP_SHARE = 0.5
@@ -22,33 +21,29 @@ _CONVENTION = "package convention"
 def dominant_firms(design: Any, result: EstimationResult) -> Iterator[Finding]:
     """Return how many firms carry the variance of the overall effect on a level or count.
 
-    The effective number of firms is (sum psi^2)^2 / sum psi^4 of the overall effect's influence.
+    Both come from the overall effect's influence, as in `numerics.concentration`.
     """
     if result.estimand.scale not in {"level", "count"} or result.cells.influence is None:
         return
     if not (result.cells.index.event_time >= 0).any():
         return
-    square = np.sort(result.overall("simple").influence[:, 0] ** 2)[::-1]
-    square = square[square > 0]
-    if not square.size:
+    found = concentration(result.overall("simple").influence[:, 0])
+    if found is None:
         return
-    effective = float(square.sum() ** 2 / (square**2).sum())
-    top = max(1, int(np.ceil(0.01 * square.size)))
-    share = float(square[:top].sum() / square.sum())
-    few = effective < MIN_EFFECTIVE or share > MAX_TOP_SHARE
+    few = found.effective < MIN_EFFECTIVE or found.share > MAX_TOP_SHARE
     text = message(
         "finding.few_firms_dominate" if few else "finding.no_firm_dominates",
-        effective=effective,
-        firms=int(square.size),
-        top=top,
-        percent=100 * share,
+        effective=found.effective,
+        firms=found.firms,
+        top=found.top,
+        percent=100 * found.share,
     )
     yield Finding(
         "dominant_firms",
         judged(not few),
         text,
         _ABOUT,
-        effective,
+        found.effective,
         MIN_EFFECTIVE,
         _CONVENTION,
     )
