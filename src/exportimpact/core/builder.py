@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exportimpact._typing import Comparison, FloatArray, IntArray, Pool
+from exportimpact._typing import Common, Comparison, FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import CellIndex, Sizes
 from exportimpact.core.cell import Cell
@@ -48,6 +48,7 @@ class CellBuilder:
     pool : comparison pool, when it is not the design's
     event_time : the only event time that is estimated, when it is one
     orthogonal : whether estimates do not move, to first order, with the design's weights
+    common : which cells' effects the method holds equal
     """
 
     design: DesignLike
@@ -55,6 +56,7 @@ class CellBuilder:
     pool: Pool | None = None
     event_time: int | None = None
     orthogonal: bool = False
+    common: Common = "none"
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -163,6 +165,7 @@ class CellBuilder:
             kept=terms.kept,
             supported=terms.supported,
             lost=sum(period >= cohort for cohort, period, _ in lost),
+            common=self.common,
             reference="typical" if self.pool == "others" else "comparison",
         )
         cells = self._cellset()
@@ -221,6 +224,7 @@ class CellBuilder:
             influence=influence,
             clustered=self.design.cluster_codes is not None,
             no_error=self._terms().no_error and not self.orthogonal,
+            common=self.common,
         )
 
     def _blocks(self, k: int, cohort: int, n_cells: int) -> list[Block]:

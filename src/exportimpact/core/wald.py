@@ -57,6 +57,8 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
     """
     event_time = cells.index.event_time
     before = np.flatnonzero(event_time < -anticipation - matched)
+    if cells.common != "none":  # one and the same number is one restriction
+        before = before[np.unique(event_time[before], return_index=True)[1]]
     clusters = cells.moments.n_members
     null = message("test.pretrend_null", cells=int(before.size))
     if before.size == 0:

@@ -2,5 +2,6 @@
 
 from exportimpact.estimators.did.group_time import GroupTime
 from exportimpact.estimators.did.two_period import TwoPeriod
+from exportimpact.estimators.did.two_way_fixed_effects import TwoWayFixedEffects, event_study
 
-__all__ = ["GroupTime", "TwoPeriod"]
+__all__ = ["GroupTime", "TwoPeriod", "TwoWayFixedEffects", "event_study"]
