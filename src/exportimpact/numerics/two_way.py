@@ -114,7 +114,7 @@ def group_means(
     """
     inside, n_groups = np.flatnonzero(code >= 0), seen.shape[0]
     group, w = code[inside], weight[inside]
-    size = np.bincount(group, w, n_groups)
+    size: FloatArray = np.asarray(np.bincount(group, w, n_groups), dtype=float)
     mean = np.zeros(seen.shape)
     for t in range(y.shape[1]):
         known = np.where(seen[group, t], y[inside, t], 0.0)
@@ -124,13 +124,13 @@ def group_means(
 
 def normal_matrix(groups: Groups) -> FloatArray:
     """Return the sum over firms of w z z' of the swept columns, (k + periods, k + periods)."""
-    total = 0.0
+    width = groups.X.shape[2] + groups.periods.size
+    total = np.zeros((width, width))
     for start, stop in groups.chunks():
         Z = groups.swept(start, stop)
         weighted = Z * groups.size[start:stop, None, None]
-        width = Z.shape[2]
-        total = total + weighted.reshape(-1, width).T @ Z.reshape(-1, width)
-    return np.asarray(total)
+        total += weighted.reshape(-1, width).T @ Z.reshape(-1, width)
+    return total
 
 
 def leverage(groups: Groups, bread: FloatArray) -> FloatArray:

@@ -51,6 +51,8 @@ _BLIND = (
     blind_to={
         "parallel_trends": _BLIND,
         "no_anticipation": _BLIND,
+        "homogeneous_effects": "differences between effects that are small beside their errors "
+        "show in no test, and those among the firms of a cohort in none between cohorts",
         "same_measurement": "reports that support inflates look like an effect",
     },
     accepts={"weights", "not_yet"},
@@ -89,7 +91,8 @@ class TwoWayFixedEffects:
     controls: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.controls, str):
+        given: object = self.controls
+        if isinstance(given, str):
             raise InputError(
                 "EI-E42",
                 f"controls={self.controls!r} is one text; its letters would be read as columns. "
@@ -234,7 +237,8 @@ def _first_supported(design: DesignLike) -> IntArray:
     ordinals = design.calendar.ordinals
     starts = np.searchsorted(ordinals, np.asarray(design.cohorts, dtype=np.int64))
     whole = np.concatenate([[ordinals.size], starts]).astype(np.int64)
-    return whole[design.cohort_codes]
+    first: IntArray = whole[design.cohort_codes]
+    return first
 
 
 def _event_times(design: DesignLike, start: IntArray) -> IntArray:
@@ -291,13 +295,15 @@ def _fit(data: _Data, options: TwoWayFixedEffects) -> tuple[FloatArray, FloatArr
         raise _dependent(data, options)
     bread = np.linalg.inv(scaled) / np.outer(scale, scale)
     group, t = np.nonzero(groups.seen)
+    half = groups.size[group] / 2
     columns = np.concatenate([groups.columns(*chunk) for chunk in groups.chunks()])[group, t]
-    index = pd.MultiIndex.from_arrays([group, t])
+    # Groups that are few can be fitted exactly, which linearmodels refuses: each stands twice.
+    index = pd.MultiIndex.from_arrays([np.append(group, group + groups.size.size), np.tile(t, 2)])
     names = [f"x{j}" for j in range(columns.shape[1])]
     model = PanelOLS(
-        pd.Series(groups.y[group, t], index=index, name="y"),
-        pd.DataFrame(columns, index=index, columns=names),
-        weights=pd.Series(groups.size[group], index=index, name="w"),
+        pd.Series(np.tile(groups.y[group, t], 2), index=index, name="y"),
+        pd.DataFrame(np.tile(columns, (2, 1)), index=index, columns=names),
+        weights=pd.Series(np.tile(half, 2), index=index, name="w"),
         entity_effects=True,
         singletons=True,
         check_rank=False,
