@@ -1,5 +1,11 @@
 """Difference-in-differences estimators."""
 
-from exportimpact.estimators.did import GroupTime, TwoPeriod, TwoWayFixedEffects, event_study
+from exportimpact.estimators.did import (
+    GroupTime,
+    Stacked,
+    TwoPeriod,
+    TwoWayFixedEffects,
+    event_study,
+)
 
-__all__ = ["GroupTime", "TwoPeriod", "TwoWayFixedEffects", "event_study"]
+__all__ = ["GroupTime", "Stacked", "TwoPeriod", "TwoWayFixedEffects", "event_study"]

@@ -47,6 +47,7 @@ class CellBuilder:
     estimator : the estimator instance, for the record
     pool : comparison pool, when it is not the design's
     event_time : the only event time that is estimated, when it is one
+    window : first and last event time that are estimated, when not all are
     orthogonal : whether estimates do not move, to first order, with the design's weights
     common : which cells' effects the method holds equal
     """
@@ -55,6 +56,7 @@ class CellBuilder:
     estimator: Any
     pool: Pool | None = None
     event_time: int | None = None
+    window: tuple[int, int] | None = None
     orthogonal: bool = False
     common: Common = "none"
     _entries: list[_Entry] = field(default_factory=list)
@@ -187,8 +189,9 @@ class CellBuilder:
 
     def _without_estimate(self) -> list[tuple[int, int, Message]]:
         found = [*self.design.not_identified(self.pool), *self._failed]
+        low, high = self.window or (-np.inf, np.inf)
         wanted = [f for f in found if self.event_time in (None, f[1] - f[0])]
-        return sorted(wanted, key=lambda f: f[:2])
+        return sorted((f for f in wanted if low <= f[1] - f[0] <= high), key=lambda f: f[:2])
 
     def _ordinals(self) -> IntArray:
         return np.union1d(

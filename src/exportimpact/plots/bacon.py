@@ -78,7 +78,13 @@ def draw_bacon(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         if rows.empty:
             continue
         weight, estimate = 100 * rows["weight"], factor * rows["estimate"]
-        look: dict[str, Any] = {"marker": marker, "mec": edge, "mfc": face, "ms": 6.0, "linestyle": "none"}
+        look: dict[str, Any] = {
+            "marker": marker,
+            "mec": edge,
+            "mfc": face,
+            "ms": 6.0,
+            "linestyle": "none",
+        }
         axes.plot(weight, estimate, **look)
         handles.append(_key(f"plot.bacon_{kind}", look, float(weight.sum())))
     handles.append(_line())

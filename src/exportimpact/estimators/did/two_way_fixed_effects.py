@@ -251,7 +251,8 @@ def _event_times(design: DesignLike, start: IntArray) -> IntArray:
 def _leads_and_lags(design: DesignLike, event: FloatArray, seen: BoolArray) -> IntArray:
     lead = -design.calendar.step * (1 + int(design.settings["anticipation"]))
     found = np.unique(event[seen & np.isfinite(event)])
-    return found[found != lead].astype(np.int64)
+    chosen: IntArray = found[found != lead].astype(np.int64)
+    return chosen
 
 
 def _control(history: HistoryLike, name: str, seen: BoolArray) -> FloatArray:
