@@ -20,6 +20,7 @@ Pool: TypeAlias = Literal["never", "not_yet", "rejected", "others", "all_untreat
 Base: TypeAlias = Literal["universal", "varying"]
 Unbalanced: TypeAlias = Literal["pairwise", "balanced", "error"]
 Aggregation: TypeAlias = Literal["cell", "simple", "event_time", "cohort", "calendar"]
+Common: TypeAlias = Literal["none", "all", "event_time"]
 Adjust: TypeAlias = Literal["none", "regression", "weighting", "doubly_robust"]
 FixedEffects: TypeAlias = Literal["cohort", "firm"]
 Population: TypeAlias = Literal["super", "sample"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exportimpact._typing import BoolArray, Comparison, FloatArray, IntArray, Pool
+from exportimpact._typing import BoolArray, Common, Comparison, FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import CellIndex, Sizes
 from exportimpact.core.cell import Cell
@@ -55,14 +55,18 @@ class CellBuilder:
     estimator : the estimator instance, for the record
     pool : comparison pool, when it is not the design's
     event_time : the only event time that is estimated, when it is one
+    window : first and last event time that are estimated, when not all are
     orthogonal : whether estimates do not move, to first order, with the design's weights
+    common : which cells' effects the method holds equal
     """
 
     design: DesignLike
     estimator: Any
     pool: Pool | None = None
     event_time: int | None = None
+    window: tuple[int, int] | None = None
     orthogonal: bool = False
+    common: Common = "none"
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -215,6 +219,7 @@ class CellBuilder:
             kept=terms.kept,
             supported=terms.supported,
             lost=sum(period >= cohort for cohort, period, _ in lost),
+            common=self.common,
             reference="typical" if self.pool == "others" else "comparison",
         )
         cells = self._cellset()
@@ -236,8 +241,9 @@ class CellBuilder:
 
     def _without_estimate(self) -> list[tuple[int, int, Message]]:
         found = [*self.design.not_identified(self.pool), *self._failed]
+        low, high = self.window or (-np.inf, np.inf)
         wanted = [f for f in found if self.event_time in (None, f[1] - f[0])]
-        return sorted(wanted, key=lambda f: f[:2])
+        return sorted((f for f in wanted if low <= f[1] - f[0] <= high), key=lambda f: f[:2])
 
     def _ordinals(self) -> IntArray:
         return np.union1d(
@@ -275,6 +281,7 @@ class CellBuilder:
             influence=influence,
             clustered=self.design.cluster_codes is not None,
             no_error=self._terms().no_error and not self.orthogonal,
+            common=self.common,
         )
 
     def _blocks(self, k: int, cohort: int, n_cells: int) -> list[Block]:

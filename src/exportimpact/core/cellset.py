@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from exportimpact._typing import BoolArray, FloatArray, IntArray
+from exportimpact._typing import BoolArray, Common, FloatArray, IntArray
 from exportimpact.core.aggregation import CellIndex, Rows, Sizes
 from exportimpact.numerics.influence import Influence, Moments
 
@@ -71,6 +71,8 @@ class CellSet:
         Whether clusters are above the firm.
     no_error : bool
         Whether weights were estimated in a way whose error is not known, so that no row has one.
+    common : {"none", "all", "event_time"}
+        Which cells' effects the method holds equal.
     """
 
     index: CellIndex
@@ -84,6 +86,7 @@ class CellSet:
     influence: Influence | None
     clustered: bool
     no_error: bool = False
+    common: Common = "none"
 
     def sizes(self, weights: Literal["design", "observed"]) -> Sizes:
         """Return the sizes that weigh the cells."""
@@ -102,7 +105,16 @@ class CellSet:
     def thin(self) -> BoolArray:
         """Which cells have fewer than two firms (clusters) on a side, (n_cells,)."""
         counts = self.counts
-        return np.minimum(counts.supported_clusters, counts.comparison_clusters) < 2
+        supported = counts.supported_clusters
+        if self.common != "none":  # every cohort takes part in every cell
+            supported = np.full(supported.size, self._supported_in_all)
+        return np.minimum(supported, counts.comparison_clusters) < 2
+
+    @property
+    def _supported_in_all(self) -> int:
+        """Supported firms (clusters) of all cohorts, each at its best observed cell."""
+        size, cohort = self.counts.supported_clusters, self.index.cohort
+        return sum(int(size[cohort == g].max()) for g in np.unique(cohort))
 
     def gradient(self, rows: Rows) -> FloatArray:
         """Return d(row)/d(columns), (n_rows, n_columns)."""

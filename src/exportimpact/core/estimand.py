@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from exportimpact._typing import Aggregation, Comparison, Population, Scale
+from exportimpact._typing import Aggregation, Common, Comparison, Population, Scale
 from exportimpact.core.notebook import Shown
 from exportimpact.core.terms import Firms
 from exportimpact.language import Message, message
@@ -46,6 +46,10 @@ class Estimand(Shown):
         weighted towards those that could as well not have been supported.
     kept, supported : int
         With "kept", how many of how many supported firms.
+    common : {"none", "all", "event_time"}
+        What the method holds equal: nothing; the effects of all cells since support, so that there
+        is one number; or those of one event time. Where they differ, the number is another mean of
+        them than the aggregation says.
     lost : int
         Cells since support that could not be estimated, and are no part of the effect.
     """
@@ -65,6 +69,7 @@ class Estimand(Shown):
     firms: Firms = "supported"
     kept: int = 0
     supported: int = 0
+    common: Common = "none"
     lost: int = 0
 
     def at(self, key: int | tuple[int, int]) -> Estimand:
@@ -79,8 +84,9 @@ class Estimand(Shown):
     def words(self) -> Message:
         """The estimand in words."""
         row = "overall" if self.overall else ("table" if self.key is None else "row")
+        kind = f"{self.aggregation}_{row}" if self.common == "none" else f"common_{self.common}"
         return message(
-            f"estimand.{self.aggregation}_{row}",
+            f"estimand.{kind}",
             firms=message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported),
             outcome=self.outcome,
             scale=message(f"estimand_scale.{self.scale}", unit=self.unit or "its unit"),

@@ -101,6 +101,10 @@ class HistoryLike(Protocol):
         """Return each firm's category of a baseline column, -1 if unknown, (n_firms,)."""
         ...
 
+    def column(self, name: str) -> FloatArray:
+        """Return a baseline column as it is in every period, (n_firms, n_periods)."""
+        ...
+
 
 @runtime_checkable
 class DesignLike(Protocol):

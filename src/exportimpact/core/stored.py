@@ -51,6 +51,7 @@ def dump(result: EstimationResult) -> str:
             "moments": {**_arrays(cells.moments), "n_firms": cells.moments.n_firms},
             "clustered": cells.clustered,
             "no_error": cells.no_error,
+            "common": cells.common,
         },
         "sample": {
             "firms": result.sample.firms,
@@ -233,6 +234,7 @@ def _read_cells(stored: dict[str, Any]) -> CellSet:
         influence=None,
         clustered=stored["clustered"],
         no_error=stored["no_error"],
+        common=stored.get("common", "none"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The joint test that every cell before support is zero."""
+"""Joint tests of cells: that those before support are zero, or any others that are linear."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
     """
     event_time = cells.index.event_time
     before = np.flatnonzero(event_time < -anticipation - matched)
+    if cells.common != "none":  # one and the same number is one restriction
+        before = before[np.unique(event_time[before], return_index=True)[1]]
     clusters = cells.moments.n_members
     null = message("test.pretrend_null", cells=int(before.size))
     if before.size == 0:
@@ -66,18 +68,32 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
     if before.size >= clusters - 1:
         reason = message("test.too_many_cells", cells=int(before.size), clusters=clusters)
         return _none(null, int(before.size), clusters, reason)
-    rows = identity(cells.index)
-    errors = cells.errors(cells.gradient(rows), rows)
-    if np.isnan(errors.std_error[before]).any():
-        return _none(null, int(before.size), clusters, message("test.no_errors"))
-    k, theta = int(before.size), cells.estimate[before]
-    wald = _distance(theta, errors.covariance[np.ix_(before, before)])
-    gradient = cells.gradient(rows)
-    used = rows.used(gradient.shape[1])
-    unbiased = _distance(theta, cells.moments.within(gradient[before], used[before]))
+    return linear_test(cells, np.eye(event_time.size)[before], null)
+
+
+def linear_test(cells: CellSet, contrasts: FloatArray, null: Message) -> WaldTest:
+    """Test that every one of some combinations of cells is zero.
+
+    Parameters
+    ----------
+    cells : CellSet
+    contrasts : (k, n_cells)
+        One restriction a row.
+    null : Message
+    """
+    rows, clusters, k = identity(cells.index), cells.moments.n_members, contrasts.shape[0]
+    whole = cells.gradient(rows)
+    errors = cells.errors(whole, rows)
+    if np.isnan(errors.std_error[(contrasts != 0).any(axis=0)]).any():
+        return _none(null, k, clusters, message("test.no_errors"))
+    theta = contrasts @ cells.estimate
+    wald = _distance(theta, contrasts @ errors.covariance @ contrasts.T)
+    gradient = contrasts @ whole
+    used = (contrasts != 0) @ rows.used(whole.shape[1]).astype(float) > 0
+    unbiased = _distance(theta, cells.moments.within(gradient, used))
     if wald is None or unbiased is None:
         return _none(null, k, clusters, message("test.singular"))
-    nu = cells.moments.joint_freedom(gradient[before], used[before])
+    nu = cells.moments.joint_freedom(gradient, used)
     if not nu > k:
         reason = message("test.too_many_cells", cells=k, clusters=int(nu) + 1)
         return _none(null, k, int(nu) + 1, reason)

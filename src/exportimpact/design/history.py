@@ -118,6 +118,18 @@ class History:
         codes[known] = np.unique(values[known], return_inverse=True)[1]
         return codes
 
+    def column(self, name: str) -> FloatArray:
+        """Return a baseline column as it is in every period, NaN if unknown, (n_firms, n_periods).
+
+        Categories are codes.
+
+        Raises
+        ------
+        ColumnError
+            EI-P33 when the panel has no such column.
+        """
+        return self.panel.baseline(name).values
+
     def cells(self, *, never: bool) -> Iterator[Cell | Unidentified]:
         """Yield every cohort x period cell but the base periods, or why there is none.
 

@@ -132,7 +132,10 @@ def build_rungs(results: Sequence[EstimationResult], primary: str) -> tuple[Rung
 
 
 def headline(rungs: Sequence[Rung], outcome: str) -> Rung:
-    """Return the highest rung of `outcome`; among equals the one that was given first."""
+    """Return the highest rung of `outcome`; among equals the one that was given first.
+
+    What holds effects equal that other methods leave free comes last among equals.
+    """
     chosen = headline_result([rung.result for rung in rungs], outcome)
     return next(rung for rung in rungs if rung.result is chosen)
 
@@ -150,7 +153,8 @@ def headline_result(
         The outcome of the first result when not given.
     """
     name = results[0].estimand.outcome if outcome is None else outcome
-    return max((r for r in results if r.estimand.outcome == name), key=lambda r: r.step.rank)
+    own = (r for r in results if r.estimand.outcome == name)
+    return max(own, key=lambda r: (r.step.rank, r.estimand.common == "none"))
 
 
 def table(rungs: Sequence[Rung], known: Known | None) -> pd.DataFrame:
