@@ -1,5 +1,5 @@
 """Difference-in-differences estimators."""
 
-from exportimpact.estimators.did import GroupTime, TwoPeriod
+from exportimpact.estimators.did import GroupTime, Intertemporal, TwoPeriod
 
-__all__ = ["GroupTime", "TwoPeriod"]
+__all__ = ["GroupTime", "Intertemporal", "TwoPeriod"]

@@ -48,6 +48,8 @@ class CellBuilder:
     pool : comparison pool, when it is not the design's
     event_time : the only event time that is estimated, when it is one
     orthogonal : whether estimates do not move, to first order, with the design's weights
+    per_unit : whether estimates are per unit of support received, not effects on a firm
+    known_sizes : whether sizes of cells and cohorts are taken as they are in errors of aggregates
     """
 
     design: DesignLike
@@ -55,6 +57,8 @@ class CellBuilder:
     pool: Pool | None = None
     event_time: int | None = None
     orthogonal: bool = False
+    per_unit: bool = False
+    known_sizes: bool = False
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -69,6 +73,7 @@ class CellBuilder:
         sampled: bool = False,
         apart: FloatArray | None = None,
         rows: IntArray | None = None,
+        size: FloatArray | None = None,
     ) -> None:
         """Add an estimated cell.
 
@@ -87,6 +92,9 @@ class CellBuilder:
         rows : (n_rows,) row indices, increasing, optional
             With `sampled`: the firms that take part where these are more than the cell's, as in a
             model of all untreated outcomes; `influence` is in their order.
+        size : (n_supported,), optional
+            How much each supported firm of the cell counts in averages over cells with
+            ``weights="observed"``, beside its weight: doses, for effects per unit of support.
         """
         n, reach = self.design.units.size, cell.rows if rows is None else rows
         self._check(cell, estimate, influence, reach, sampled=sampled)
@@ -100,8 +108,11 @@ class CellBuilder:
         total = float(inside.sum())
         mean = float(inside @ level) / total
         mean_psi = n * inside * (level - mean) / total
+        if self.per_unit:  # an effect per unit leaves no counterfactual when taken off the mean
+            mean, mean_psi = np.nan, np.zeros_like(mean_psi)
         members = self.design.members(cell.cohort)
         raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
+        raw = raw if size is None else raw * size
         entry = _Entry(cell, float(estimate), touched, psi * n, reach, mean, mean_psi, raw)
         self._entries.append(entry)
 
@@ -164,6 +175,7 @@ class CellBuilder:
             supported=terms.supported,
             lost=sum(period >= cohort for cohort, period, _ in lost),
             reference="typical" if self.pool == "others" else "comparison",
+            per_unit=self.per_unit,
         )
         cells = self._cellset()
         return EstimationResult(
@@ -242,6 +254,8 @@ class CellBuilder:
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
             counted[at, j] = counted[at, columns.size + j] = True
+        if self.known_sizes:
+            inside[:, columns.size :] = 0.0
         own = np.concatenate([n_cells + columns, 2 * n_cells + columns, [3 * n_cells + k]])
         effects = Block(rows, columns, values, None if present.all() else present)
         return [effects, Block(members, own, inside, counted)]

@@ -48,6 +48,8 @@ class Estimand(Shown):
         With "kept", how many of how many supported firms.
     lost : int
         Cells since support that could not be estimated, and are no part of the effect.
+    per_unit : bool
+        Whether effects are divided by the support received.
     """
 
     outcome: str
@@ -66,6 +68,7 @@ class Estimand(Shown):
     kept: int = 0
     supported: int = 0
     lost: int = 0
+    per_unit: bool = False
 
     def at(self, key: int | tuple[int, int]) -> Estimand:
         """Return the estimand of the row `key` of a table with several rows."""
@@ -79,7 +82,7 @@ class Estimand(Shown):
     def words(self) -> Message:
         """The estimand in words."""
         row = "overall" if self.overall else ("table" if self.key is None else "row")
-        return message(
+        words = message(
             f"estimand.{self.aggregation}_{row}",
             firms=message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported),
             outcome=self.outcome,
@@ -88,6 +91,7 @@ class Estimand(Shown):
             weights=message(f"estimand_weights.{self.weights}"),
             cells=self._cells,
         )
+        return message("estimand.per_unit", effect=words) if self.per_unit else words
 
     @property
     def _cells(self) -> Message:

@@ -1,4 +1,4 @@
-"""The joint test that every cell before support is zero."""
+"""Joint tests that effects are zero, such as that of every cell before support."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exportimpact._typing import FloatArray
-from exportimpact.core.aggregation import identity
+from exportimpact._typing import FloatArray, IntArray
+from exportimpact.core.aggregation import Rows, identity
 from exportimpact.core.cellset import CellSet
 from exportimpact.language import Message, message
 from exportimpact.numerics.distributions import f_upper
@@ -63,21 +63,25 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
         by_construction = bool((event_time < -anticipation).any())
         why = "test.met_by_construction" if by_construction else "test.no_pre_cells"
         return _none(null, 0, clusters, message(why))
-    if before.size >= clusters - 1:
-        reason = message("test.too_many_cells", cells=int(before.size), clusters=clusters)
-        return _none(null, int(before.size), clusters, reason)
-    rows = identity(cells.index)
-    errors = cells.errors(cells.gradient(rows), rows)
-    if np.isnan(errors.std_error[before]).any():
-        return _none(null, int(before.size), clusters, message("test.no_errors"))
-    k, theta = int(before.size), cells.estimate[before]
-    wald = _distance(theta, errors.covariance[np.ix_(before, before)])
-    gradient = cells.gradient(rows)
-    used = rows.used(gradient.shape[1])
-    unbiased = _distance(theta, cells.moments.within(gradient[before], used[before]))
+    return joint_test(cells, identity(cells.index), before, null)
+
+
+def joint_test(cells: CellSet, rows: Rows, tested: IntArray, null: Message) -> WaldTest:
+    """Test jointly that the rows `tested` of a table are zero."""
+    k, clusters = int(tested.size), cells.moments.n_members
+    if k >= clusters - 1:
+        reason = message("test.too_many_cells", cells=k, clusters=clusters)
+        return _none(null, k, clusters, reason)
+    gradient, used = cells.gradient(rows), rows.used(cells.moments.total.shape[1])
+    errors = cells.errors(gradient, rows)
+    if np.isnan(errors.std_error[tested]).any():
+        return _none(null, k, clusters, message("test.no_errors"))
+    theta = (rows.weights @ cells.estimate)[tested]
+    wald = _distance(theta, errors.covariance[np.ix_(tested, tested)])
+    unbiased = _distance(theta, cells.moments.within(gradient[tested], used[tested]))
     if wald is None or unbiased is None:
         return _none(null, k, clusters, message("test.singular"))
-    nu = cells.moments.joint_freedom(gradient[before], used[before])
+    nu = cells.moments.joint_freedom(gradient[tested], used[tested])
     if not nu > k:
         reason = message("test.too_many_cells", cells=k, clusters=int(nu) + 1)
         return _none(null, k, int(nu) + 1, reason)
