@@ -119,17 +119,23 @@ class CellSet:
         return gradient
 
     def errors_of_one(
-        self, influence: Influence, strata: IntArray, clusters: IntArray | None
+        self,
+        influence: Influence,
+        entering: BoolArray,
+        strata: IntArray,
+        clusters: IntArray | None,
     ) -> Errors:
-        """Return the errors of one number that all cells enter, from its own influence.
+        """Return the errors of one number made of cells, from its own influence.
 
         Parameters
         ----------
         influence : Influence of one column
+        entering : (n_cells,) bool
+            Which cells enter.
         strata, clusters : (n_firms,) codes, as those of the design
         """
         one = np.zeros(1, dtype=np.int64)
-        counts = {k: v.min(keepdims=True) for k, v in vars(self.counts).items()}
+        counts = {k: v[entering].min(keepdims=True) for k, v in vars(self.counts).items()}
         cells = replace(
             self,
             index=CellIndex(one, one, one),

@@ -116,7 +116,7 @@ def _total_effect(result: EstimationResult, received: Received, *, known: bool) 
     rows = np.flatnonzero(psi)
     block = Block(rows, np.zeros(1, dtype=np.int64), psi[rows][:, np.newaxis])
     errors = cells.errors_of_one(
-        Influence(psi.size, 1, (block,)), design.cohort_codes, design.cluster_codes
+        Influence(psi.size, 1, (block,)), since, design.cohort_codes, design.cluster_codes
     )
     error, df = float(errors.std_error[0]), errors.df
     half = float(t_quantile(0.975, df)[0]) * error
