@@ -127,8 +127,9 @@ def test_total_effect(case, estimate, records, golden):
 
 def partial_share(frame, placebo):
     """Dose of the placebo's switchers that version 2.1.2 counts, over all of it."""
-    dose, loans = (frame.pivot(index="county", columns="year", values=v) for v in
-                   ("inter_bra", "Dl_vloans_b"))
+    dose, loans = (
+        frame.pivot(index="county", columns="year", values=v) for v in ("inter_bra", "Dl_vloans_b")
+    )
     counted = whole = 0.0
     for county, path in dose.iterrows():
         changed = path[path > 0].index

@@ -165,8 +165,6 @@ def align(
     before = first <= calendar.first
     after = (first > calendar.last) & (first != NEVER)
     supported = _supported(rows, award, calendar, n) if dose is None else dose > 0
-    starts = supported.copy()
-    starts[:, 1:] &= ~supported[:, :-1]
     other = rows.awarded & ~rows.in_focus & (rows.start <= calendar.last)
     other_first = _earliest(n, rows.firm[other], rows.start[other])
     entry = AccountEntry(
@@ -181,7 +179,7 @@ def align(
         after_panel=after,
         supported=supported,
         periods_supported=supported.sum(axis=1, dtype=np.int64),
-        spells=starts.sum(axis=1, dtype=np.int64),
+        spells=_runs(supported),
         n_programmes=_overlap(rows, calendar, n),
         amount=_amounts(rows, award, calendar, n),
         score=_scores(rows, is_first, n),
@@ -290,6 +288,13 @@ def _supported(rows: _Linked, award: BoolArray, calendar: Calendar, n: int) -> B
     change = change - np.bincount(cells + last + 1, minlength=n * width)
     running = change.reshape(n, width).cumsum(axis=1)[:, :n_periods]
     return np.asarray(running > 0)
+
+
+def _runs(supported: BoolArray) -> IntArray:
+    """Return the number of separate runs of supported periods, (n_firms,)."""
+    starts = supported.copy()
+    starts[:, 1:] &= ~supported[:, :-1]
+    return np.asarray(starts.sum(axis=1, dtype=np.int64))
 
 
 def _overlap(rows: _Linked, calendar: Calendar, n: int) -> IntArray:

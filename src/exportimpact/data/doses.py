@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -136,7 +135,7 @@ def already_supported(doses: Doses, place: IntArray, n_firms: int) -> BoolArray:
 def _first_doses(doses: Doses) -> FloatArray:
     """Return the first known dose of each row's firm, (n_rows,)."""
     opens = np.diff(doses.firm, prepend=-1) != 0
-    return doses.value[opens][np.cumsum(opens) - 1]
+    return np.asarray(doses.value[opens][np.cumsum(opens) - 1])
 
 
 def _starts(doses: Doses, n_units: int) -> IntArray:

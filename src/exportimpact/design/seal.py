@@ -4,9 +4,8 @@ Settings are canonical JSON with floats at 12 significant digits. Data are colum
 by firm and period as little-endian float64, ids as NFC UTF-8 text. A firm of a cohort counts up to
 its cohort's base period, a firm without a cohort up to the latest base period of any cohort. Row
 order, dtypes, versions, and every outcome or its presence after the base period do not enter.
-Doses of support, which are no outcomes, enter
-over all periods. Outcomes enter as they were read, because the last digit of a logarithm depends on the version of
-NumPy.
+Doses of support are no outcomes and enter over all periods. Outcomes enter as they were read,
+because the last digit of a logarithm depends on the version of NumPy.
 """
 
 from __future__ import annotations

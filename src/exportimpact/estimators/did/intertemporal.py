@@ -109,8 +109,9 @@ class Intertemporal:
                     f"they are counted. {did_you_mean(str(value), [a for a in allowed if a])}",
                     option=option,
                 )
-        whole = isinstance(self.horizon, (int, type(None))) and not isinstance(self.horizon, bool)
-        if not whole or (self.horizon is not None and self.horizon < 0):
+        value = self.horizon
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if value is not None and not whole:
             raise InputError(
                 "EI-E45",
                 f"horizon={self.horizon!r} must be a whole number of at least 0: it is the latest "
@@ -202,6 +203,8 @@ class Intertemporal:
         entries = [e for e in design.account.entries if e.reason.id == "account.always_supported"]
         if firms := sum(e.firms for e in entries):
             found.append(message("note.baseline_supported", firms=firms))
+        if not received.complete:
+            found.append(message("note.no_total_effect"))
         if firms := received.n_unknown:
             found.append(message("note.doses_unknown", firms=firms))
         if design.settings["covariates"]:

@@ -82,9 +82,7 @@ class Received:
         self.support[cell.supported] += weight * np.where(known, dose, mean)
 
 
-def with_exhibits(
-    result: EstimationResult, received: Received, *, known: bool
-) -> EstimationResult:
+def with_exhibits(result: EstimationResult, received: Received, *, known: bool) -> EstimationResult:
     """Return the result with its total effect per unit of support and its joint tests.
 
     Parameters
