@@ -23,5 +23,6 @@ Aggregation: TypeAlias = Literal["cell", "simple", "event_time", "cohort", "cale
 Common: TypeAlias = Literal["none", "all", "event_time"]
 Adjust: TypeAlias = Literal["none", "regression", "weighting", "doubly_robust"]
 FixedEffects: TypeAlias = Literal["cohort", "firm"]
+Dose: TypeAlias = Literal["on", "amount"]
 Population: TypeAlias = Literal["super", "sample"]
 Verdict: TypeAlias = Literal["SUPPORTS", "CONCERN", "CONTRADICTS", "NOT_APPLICABLE", "NOT_RUN"]

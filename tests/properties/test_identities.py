@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exportimpact.did import GroupTime, TwoPeriod
+from exportimpact.did import GroupTime, Intertemporal, TwoPeriod
 from exportimpact.matched import Benchmark
 
 SEED = st.integers(0, 2**32 - 1)
@@ -21,6 +21,7 @@ ESTIMATORS = [
     pytest.param(GroupTime(adjust="weighting"), X, id="weighting"),
     pytest.param(GroupTime(adjust="doubly_robust"), X | {"base": "varying"}, id="robust"),
     pytest.param(TwoPeriod(event_time=0), {}, id="two_period"),
+    pytest.param(Intertemporal(), {"comparison": "not_yet"}, id="intertemporal"),
     pytest.param(Benchmark(strata=("kind",)), {}, id="benchmark"),
 ]
 every_estimator = pytest.mark.parametrize(("estimator", "options"), ESTIMATORS)

@@ -13,13 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exportimpact import EstimationResult, ExportImpactError
-from exportimpact.did import GroupTime, TwoPeriod
+from exportimpact.did import GroupTime, Intertemporal, TwoPeriod
 from exportimpact.matched import Benchmark
 
 SEED = st.integers(0, 2**32 - 1)
-ESTIMATORS = [GroupTime(adjust="none"), GroupTime(), TwoPeriod(), Benchmark(strata=("kind",))]
+ESTIMATORS = [
+    GroupTime(adjust="none"),
+    GroupTime(),
+    TwoPeriod(),
+    Intertemporal(),
+    Benchmark(strata=("kind",)),
+]
 every_estimator = pytest.mark.parametrize(
-    "estimator", ESTIMATORS, ids=["none", "robust", "two_period", "benchmark"]
+    "estimator", ESTIMATORS, ids=["none", "robust", "two_period", "intertemporal", "benchmark"]
 )
 KINDS = ("simple", "event_time", "cohort", "calendar")
 

@@ -58,6 +58,8 @@ class CellBuilder:
     window : first and last event time that are estimated, when not all are
     orthogonal : whether estimates do not move, to first order, with the design's weights
     common : which cells' effects the method holds equal
+    per_unit : whether estimates are per unit of support received, not effects on a firm
+    known_sizes : whether sizes of cells and cohorts are taken as they are in errors of aggregates
     """
 
     design: DesignLike
@@ -67,6 +69,8 @@ class CellBuilder:
     window: tuple[int, int] | None = None
     orthogonal: bool = False
     common: Common = "none"
+    per_unit: bool = False
+    known_sizes: bool = False
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -81,6 +85,7 @@ class CellBuilder:
         sampled: bool = False,
         apart: FloatArray | None = None,
         rows: IntArray | None = None,
+        size: FloatArray | None = None,
     ) -> None:
         """Add an estimated cell.
 
@@ -99,6 +104,9 @@ class CellBuilder:
         rows : (n_rows,) row indices, increasing, optional
             With `sampled`: the firms that take part where these are more than the cell's, as in a
             model of all untreated outcomes; `influence` is in their order.
+        size : (n_supported,), optional
+            How much each supported firm of the cell counts in averages over cells with
+            ``weights="observed"``, beside its weight: doses, for effects per unit of support.
         """
         n, reach = self.design.units.size, cell.rows if rows is None else rows
         self._check(cell, estimate, influence, reach, sampled=sampled)
@@ -111,6 +119,9 @@ class CellBuilder:
         level = self.design.wide().level(cell)[: cell.supported.size]
         total = float(inside.sum())
         mean = float(inside @ level) / total
+        mean_psi = n * inside * (level - mean) / total
+        if self.per_unit:  # an effect per unit leaves no counterfactual when taken off the mean
+            mean, mean_psi = np.nan, np.zeros_like(mean_psi)
         members = self.design.members(cell.cohort)
         raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
         reach = self._kept(reach)
@@ -126,8 +137,8 @@ class CellBuilder:
             psi=psi * n,
             reach=reach,
             mean=mean,
-            mean_psi=n * inside * (level - mean) / total,
-            raw_weights=raw,
+            mean_psi=mean_psi,
+            raw_weights=raw if size is None else raw * size,
         )
         self._entries.append(entry)
         self._mark_used(cell)
@@ -221,6 +232,7 @@ class CellBuilder:
             lost=sum(period >= cohort for cohort, period, _ in lost),
             common=self.common,
             reference="typical" if self.pool == "others" else "comparison",
+            per_unit=self.per_unit,
         )
         cells = self._cellset()
         return EstimationResult(
@@ -305,6 +317,8 @@ class CellBuilder:
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights
             counted[at, j] = counted[at, columns.size + j] = True
+        if self.known_sizes:
+            inside[:, columns.size :] = 0.0
         own = np.concatenate([n_cells + columns, 2 * n_cells + columns, [3 * n_cells + k]])
         effects = Block(rows, columns, values, None if present.all() else present)
         return [effects, Block(members, own, inside, counted)]

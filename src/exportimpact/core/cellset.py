@@ -7,13 +7,13 @@ these; its error needs the gradient and the moments only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from exportimpact._typing import BoolArray, Common, FloatArray, IntArray
-from exportimpact.core.aggregation import CellIndex, Rows, Sizes
+from exportimpact.core.aggregation import CellIndex, Rows, Sizes, identity
 from exportimpact.numerics.influence import Influence, Moments
 
 THIN, NO_ERROR = "EI-I09", "EI-I10"
@@ -129,6 +129,32 @@ class CellSet:
         gradient = rows.size_gradient(self.mean, n_columns)
         gradient[:, n : 2 * n] += rows.weights
         return gradient
+
+    def errors_of_one(
+        self,
+        influence: Influence,
+        entering: BoolArray,
+        strata: IntArray,
+        clusters: IntArray | None,
+    ) -> Errors:
+        """Return the errors of one number made of cells, from its own influence.
+
+        Parameters
+        ----------
+        influence : Influence of one column
+        entering : (n_cells,) bool
+            Which cells enter.
+        strata, clusters : (n_firms,) codes, as those of the design
+        """
+        one = np.zeros(1, dtype=np.int64)
+        counts = {k: v[entering].min(keepdims=True) for k, v in vars(self.counts).items()}
+        cells = replace(
+            self,
+            index=CellIndex(one, one, one),
+            counts=Counts(**counts),
+            moments=influence.moments(strata, clusters),
+        )
+        return cells.errors(np.ones((1, 1)), identity(cells.index))
 
     def errors(self, gradient: FloatArray, rows: Rows) -> Errors:
         """Return the errors of functions of `rows` with this gradient."""

@@ -52,6 +52,8 @@ class Estimand(Shown):
         them than the aggregation says.
     lost : int
         Cells since support that could not be estimated, and are no part of the effect.
+    per_unit : bool
+        Whether effects are divided by the support received.
     """
 
     outcome: str
@@ -71,6 +73,7 @@ class Estimand(Shown):
     supported: int = 0
     common: Common = "none"
     lost: int = 0
+    per_unit: bool = False
 
     def at(self, key: int | tuple[int, int]) -> Estimand:
         """Return the estimand of the row `key` of a table with several rows."""
@@ -85,7 +88,7 @@ class Estimand(Shown):
         """The estimand in words."""
         row = "overall" if self.overall else ("table" if self.key is None else "row")
         kind = f"{self.aggregation}_{row}" if self.common == "none" else f"common_{self.common}"
-        return message(
+        words = message(
             f"estimand.{kind}",
             firms=message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported),
             outcome=self.outcome,
@@ -94,6 +97,7 @@ class Estimand(Shown):
             weights=message(f"estimand_weights.{self.weights}"),
             cells=self._cells,
         )
+        return message("estimand.per_unit", effect=words) if self.per_unit else words
 
     @property
     def _cells(self) -> Message:

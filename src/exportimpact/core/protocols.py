@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from exportimpact._typing import AnyArray, BoolArray, FloatArray, IntArray, Pool
+from exportimpact._typing import AnyArray, BoolArray, Dose, FloatArray, IntArray, Pool
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.cell import Cell
 from exportimpact.core.outcome import Outcome
@@ -183,6 +183,10 @@ class DesignLike(Protocol):
 
     def history(self) -> HistoryLike:
         """Return every observation, told apart by whether support may have touched it."""
+        ...
+
+    def treatment(self, dose: Dose | None = None) -> FloatArray:
+        """Return how much support each firm had in each period, (n_firms, n_periods)."""
         ...
 
     def members(self, cohort: int) -> IntArray:

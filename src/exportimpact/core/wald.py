@@ -1,4 +1,4 @@
-"""Joint tests of cells: that those before support are zero, or any others that are linear."""
+"""Joint tests that effects, or combinations of them, are zero."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exportimpact._typing import FloatArray
-from exportimpact.core.aggregation import identity
+from exportimpact._typing import FloatArray, IntArray
+from exportimpact.core.aggregation import Rows, identity
 from exportimpact.core.cellset import CellSet
 from exportimpact.language import Message, message
 from exportimpact.numerics.distributions import f_upper
@@ -65,10 +65,7 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
         by_construction = bool((event_time < -anticipation).any())
         why = "test.met_by_construction" if by_construction else "test.no_pre_cells"
         return _none(null, 0, clusters, message(why))
-    if before.size >= clusters - 1:
-        reason = message("test.too_many_cells", cells=int(before.size), clusters=clusters)
-        return _none(null, int(before.size), clusters, reason)
-    return linear_test(cells, np.eye(event_time.size)[before], null)
+    return joint_test(cells, identity(cells.index), before, null)
 
 
 def linear_test(cells: CellSet, contrasts: FloatArray, null: Message) -> WaldTest:
@@ -81,19 +78,27 @@ def linear_test(cells: CellSet, contrasts: FloatArray, null: Message) -> WaldTes
         One restriction a row.
     null : Message
     """
-    rows, clusters, k = identity(cells.index), cells.moments.n_members, contrasts.shape[0]
-    whole = cells.gradient(rows)
-    errors = cells.errors(whole, rows)
-    if np.isnan(errors.std_error[(contrasts != 0).any(axis=0)]).any():
+    k = contrasts.shape[0]
+    rows = Rows(contrasts, ((),) * k, (None,) * k)
+    return joint_test(cells, rows, np.arange(k), null)
+
+
+def joint_test(cells: CellSet, rows: Rows, tested: IntArray, null: Message) -> WaldTest:
+    """Test jointly that the rows `tested` of a table are zero."""
+    k, clusters = int(tested.size), cells.moments.n_members
+    if k >= clusters - 1:
+        reason = message("test.too_many_cells", cells=k, clusters=clusters)
+        return _none(null, k, clusters, reason)
+    gradient, used = cells.gradient(rows), rows.used(cells.moments.total.shape[1])
+    errors = cells.errors(gradient, rows)
+    if np.isnan(errors.std_error[tested]).any():
         return _none(null, k, clusters, message("test.no_errors"))
-    theta = contrasts @ cells.estimate
-    wald = _distance(theta, contrasts @ errors.covariance @ contrasts.T)
-    gradient = contrasts @ whole
-    used = (contrasts != 0) @ rows.used(whole.shape[1]).astype(float) > 0
-    unbiased = _distance(theta, cells.moments.within(gradient, used))
+    theta = (rows.weights @ cells.estimate)[tested]
+    wald = _distance(theta, errors.covariance[np.ix_(tested, tested)])
+    unbiased = _distance(theta, cells.moments.within(gradient[tested], used[tested]))
     if wald is None or unbiased is None:
         return _none(null, k, clusters, message("test.singular"))
-    nu = cells.moments.joint_freedom(gradient, used)
+    nu = cells.moments.joint_freedom(gradient[tested], used[tested])
     if not nu > k:
         reason = message("test.too_many_cells", cells=k, clusters=int(nu) + 1)
         return _none(null, k, int(nu) + 1, reason)

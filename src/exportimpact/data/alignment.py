@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from exportimpact._typing import BoolArray, FloatArray, IntArray
+from exportimpact._typing import BoolArray, Dose, FloatArray, IntArray
 from exportimpact.core.account import AccountEntry
 from exportimpact.data.calendar import Calendar
 from exportimpact.data.cards import html_card, text_card
+from exportimpact.data.doses import already_supported, filled_before, on_grid
 from exportimpact.data.linkage import Linkage, link
 from exportimpact.data.panel import Panel
 from exportimpact.data.reading import Column
@@ -60,6 +61,8 @@ class AlignedSupport:
         Firms supported before the panel starts.
     notes : tuple of Message
         What a reader should know.
+    dose : FloatArray of shape (n_firms, n_periods) or None
+        Dose of each period, NaN where not known; None when support came as spells.
     """
 
     first: IntArray
@@ -80,6 +83,7 @@ class AlignedSupport:
     linkage: pd.DataFrame = field(repr=False)
     account: tuple[AccountEntry, ...]
     notes: tuple[Message, ...]
+    dose: FloatArray | None = None
 
     def __post_init__(self) -> None:
         arrays = [a for a in vars(self).values() if isinstance(a, np.ndarray)]
@@ -90,6 +94,29 @@ class AlignedSupport:
     def cumulative_periods(self) -> IntArray:
         """Number of supported periods up to and including each, (n_firms, n_periods)."""
         return self.supported.cumsum(axis=1, dtype=np.int64)
+
+    def received(self, dose: Dose | None = None) -> FloatArray:
+        """Return how much support each firm had in each period, (n_firms, n_periods).
+
+        Parameters
+        ----------
+        dose : {"on", "amount"}, optional
+            1 and 0, or the amount awarded in the period; by default the dose of a table of doses,
+            else 1 and 0. NaN where not known.
+        """
+        if dose == "amount":
+            paid = np.diff(self.amount, axis=1, prepend=0.0)
+            return np.asarray(paid)
+        if self.dose is None:
+            return self.supported.astype(np.float64)
+        return np.asarray(np.where(self.dose > 0, 1.0, self.dose) if dose == "on" else self.dose)
+
+    def unclear(self, ordinals: IntArray) -> BoolArray:
+        """Return in which periods a firm may have been supported unseen, (n_firms, n_periods)."""
+        if self.dose is None:
+            return np.zeros(self.supported.shape, dtype=bool)
+        before = ordinals[None, :] < self.first[:, None]
+        return np.asarray(np.isnan(self.dose) & before)
 
     def _card(self) -> tuple[str, list[tuple[str, str]]]:
         ever = self.first != NEVER
@@ -134,11 +161,10 @@ def align(
     first = _earliest(n, rows.firm[award], rows.start[award])
     is_first = award & (rows.start == first[rows.firm])
     rounds = _earliest(n, rows.firm[is_first], rows.round[is_first])
+    dose, first = _path(spells, first, linkage, calendar)
     before = first <= calendar.first
     after = (first > calendar.last) & (first != NEVER)
-    supported = _supported(rows, award, calendar, n)
-    starts = supported.copy()
-    starts[:, 1:] &= ~supported[:, :-1]
+    supported = _supported(rows, award, calendar, n) if dose is None else dose > 0
     other = rows.awarded & ~rows.in_focus & (rows.start <= calendar.last)
     other_first = _earliest(n, rows.firm[other], rows.start[other])
     entry = AccountEntry(
@@ -153,7 +179,7 @@ def align(
         after_panel=after,
         supported=supported,
         periods_supported=supported.sum(axis=1, dtype=np.int64),
-        spells=starts.sum(axis=1, dtype=np.int64),
+        spells=_runs(supported),
         n_programmes=_overlap(rows, calendar, n),
         amount=_amounts(rows, award, calendar, n),
         score=_scores(rows, is_first, n),
@@ -166,10 +192,25 @@ def align(
         linkage=linkage.table,
         account=(entry,) if entry.firms else (),
         notes=(),
+        dose=dose,
     )
     notes = (*_notes(aligned, rows, award, spells, calendar), *linkage.notes)
     object.__setattr__(aligned, "notes", notes)
     return aligned
+
+
+def _path(
+    spells: Spells, first: IntArray, linkage: Linkage, calendar: Calendar
+) -> tuple[FloatArray | None, IntArray]:
+    """Return doses on the grid, and first changes; firms with a first dose come before it."""
+    if spells.doses is None:
+        return None, first
+    place, n = linkage.firm, first.size
+    already = already_supported(spells.doses, place, n)
+    first = np.where(already, np.minimum(first, calendar.first), first)
+    ordinals = _ordinals(spells.doses.when, calendar)
+    dose = on_grid(spells.doses, ordinals, place, calendar, n)
+    return filled_before(dose, calendar.ordinals[None, :] < first[:, None]), first
 
 
 def _earliest(n: int, firm: IntArray, ordinal: IntArray) -> IntArray:
@@ -247,6 +288,13 @@ def _supported(rows: _Linked, award: BoolArray, calendar: Calendar, n: int) -> B
     change = change - np.bincount(cells + last + 1, minlength=n * width)
     running = change.reshape(n, width).cumsum(axis=1)[:, :n_periods]
     return np.asarray(running > 0)
+
+
+def _runs(supported: BoolArray) -> IntArray:
+    """Return the number of separate runs of supported periods, (n_firms,)."""
+    starts = supported.copy()
+    starts[:, 1:] &= ~supported[:, :-1]
+    return np.asarray(starts.sum(axis=1, dtype=np.int64))
 
 
 def _overlap(rows: _Linked, calendar: Calendar, n: int) -> IntArray:

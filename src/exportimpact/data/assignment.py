@@ -9,6 +9,7 @@ import numpy as np
 
 from exportimpact.data.alignment import AlignedSupport, align
 from exportimpact.data.cards import html_card, listed, text_card
+from exportimpact.data.doses import read_doses
 from exportimpact.data.first_periods import read_first_periods
 from exportimpact.data.panel import Panel
 from exportimpact.data.spells import SpellColumns, Spells, read_spells
@@ -120,6 +121,55 @@ class Assignment:
             EI-A07 for stand-ins such as 0 or 9999, EI-A14 when the value changes within a firm.
         """
         return cls(read_first_periods(frame, unit=unit, first_period=first_period))
+
+    @classmethod
+    def from_doses(
+        cls, frame: Any, *, unit: str, period: str, dose: str, programme: str | None = None
+    ) -> Assignment:
+        """Return the assignment of a table that says how much support a firm had in each period.
+
+        A firm's first period whose dose differs from its first known dose is its first change and
+        defines the cohort; what comes after (more, less, none, again) is its path. A firm whose
+        first known dose is above 0 counts as supported before the panel. Before the first change, a
+        gap between two equal doses is closed; every other period whose dose is not known leaves the
+        sample, because the firm may have been supported then. A firm without any dose leaves too.
+
+        Parameters
+        ----------
+        frame : pandas, polars or Arrow data frame
+            One row per firm and period; the panel's own frame will do.
+        unit, period, dose : str
+            Columns with the firm's id, of the panel's type, the period, and the dose: a number of
+            at least 0; missing is not known.
+        programme : str, optional
+            Name of the programme whose doses these are.
+
+        Raises
+        ------
+        ProblemsError
+            EI-A19 for doses that are no numbers of at least 0, EI-A22 for rows without a period.
+        InputError
+            EI-A20 for several rows of a firm and period, EI-A21 when no dose changes from 0.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame(
+        ...     {
+        ...         "firm": [1, 1, 1, 2, 2, 2],
+        ...         "year": [2020, 2021, 2022] * 2,
+        ...         "vouchers": [0, 2, 1, 0, 0, 0],
+        ...     }
+        ... )
+        >>> Assignment.from_doses(frame, unit="firm", period="year", dose="vouchers")
+        Assignment: 1 awards to 1 firms
+          unit        firm
+          start       year, 2021 to 2021
+          programmes  support
+          focus       first support of any kind
+        """
+        spells = read_doses(frame, unit=unit, period=period, dose=dose, programme=programme)
+        return cls(spells, programme=programme)
 
     @property
     def programmes(self) -> tuple[str, ...]:

@@ -37,6 +37,22 @@ class SpellColumns:
         return [name for name in vars(self).values() if name is not None]
 
 
+@dataclass(frozen=True, eq=False)
+class Doses:
+    """Known doses, sorted by firm and period.
+
+    Attributes
+    ----------
+    firm : (n_rows,) place among the units of the table
+    when : Column
+    value : (n_rows,)
+    """
+
+    firm: IntArray
+    when: Column
+    value: FloatArray
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Spells:
     """Checked rows of support, before any calendar.
@@ -59,6 +75,9 @@ class Spells:
         Whether rows say if they were awarded, so that rejected firms are known.
     lasting : bool
         Whether only first periods are known, so that support is taken to last.
+    doses : Doses or None
+        How much support in which period, where the table says so; spells then start at the first
+        change.
     """
 
     unit: str
@@ -74,6 +93,7 @@ class Spells:
     awarded: BoolArray
     has_applications: bool
     lasting: bool = False
+    doses: Doses | None = None
 
 
 def read_spells(frame: Any, columns: SpellColumns) -> Spells:

@@ -14,6 +14,7 @@ from exportimpact._typing import (
     AnyArray,
     Base,
     Comparison,
+    Dose,
     FloatArray,
     IntArray,
     Pool,
@@ -255,6 +256,19 @@ class Design:
     def history(self) -> History:
         """Return every observation, told apart by whether support may have touched it."""
         return self._history
+
+    def treatment(self, dose: Dose | None = None) -> FloatArray:
+        """Return how much support each firm had in each period, (n_firms, n_periods).
+
+        Parameters
+        ----------
+        dose : {"on", "amount"}, optional
+            1 and 0, or the amount awarded in the period; by default the dose of a table of doses,
+            else 1 and 0. 0 before a firm's first change, NaN where not known.
+        """
+        first = self.aligned.first[:, np.newaxis]
+        before = (self.calendar.ordinals < first) & (first != NEVER)
+        return np.asarray(np.where(before, 0.0, self.aligned.received(dose)))
 
     def members(self, cohort: int) -> IntArray:
         """Return the rows of the cohort's firms, increasing; of a matched design those kept."""

@@ -62,6 +62,8 @@ def draw_sample(
     book.drop_firms(outside & unsupported, message("account.other_programme"))
     censored = support.censor_from[:, None] <= panel.calendar.ordinals[None, :]
     book.drop_values(censored & np.isfinite(book.y), message("account.censored"))
+    unclear = support.unclear(panel.calendar.ordinals) & np.isfinite(book.y)
+    book.drop_values(unclear, message("account.dose_unknown"))
     if strictly_never and comparison == "never":
         book.drop_firms(support.after_panel, message("account.after_panel"))
     first, unsupported = support.first, unsupported & ~(support.after_panel & strictly_never)

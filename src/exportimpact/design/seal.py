@@ -4,8 +4,8 @@ Settings are canonical JSON with floats at 12 significant digits. Data are colum
 by firm and period as little-endian float64, ids as NFC UTF-8 text. A firm of a cohort counts up to
 its cohort's base period, a firm without a cohort up to the latest base period of any cohort. Row
 order, dtypes, versions, and every outcome or its presence after the base period do not enter.
-Outcomes enter as they were read, because the last digit of a logarithm depends on the version of
-NumPy.
+Doses of support are no outcomes and enter over all periods. Outcomes enter as they were read,
+because the last digit of a logarithm depends on the version of NumPy.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ def _add_pools(digest: Any, design: Design) -> None:
     flags = [aligned.other_supported, aligned.censor_from, aligned.rounds]
     for values in [*flags, *([] if clusters is None else [clusters])]:
         digest.update(b"\x1d" + values.astype("<i8").tobytes())
+    if aligned.dose is not None:
+        path = np.where(np.isfinite(aligned.dose), aligned.dose, -1.0)
+        digest.update(b"\x1ddose\x1d" + (path + 0.0).astype("<f8").tobytes())
     rejected = aligned.rejected if design.comparison == "rejected" else None
     for ordinal, firms in sorted((rejected or {}).items()):
         digest.update(f"\x1d{ordinal}\x1d".encode() + firms.astype("<i8").tobytes())

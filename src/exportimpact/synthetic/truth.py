@@ -235,6 +235,13 @@ class Truth:
 
     def _potential(self, estimand: Estimand) -> PotentialOutcomes:
         found = self._outcome(estimand.outcome)
+        if estimand.per_unit:
+            raise InputError(
+                "EI-X04",
+                f"The truth of {estimand.outcome!r} is known as an effect on a firm, not per unit "
+                "of support received. Estimate with normalized=False.",
+                outcome=estimand.outcome,
+            )
         logs = {"log", "logged"}
         if found.scale != estimand.scale and not {found.scale, estimand.scale} <= logs:
             raise InputError(

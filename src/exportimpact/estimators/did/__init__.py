@@ -2,10 +2,11 @@
 
 from exportimpact.estimators.did.group_time import GroupTime
 from exportimpact.estimators.did.imputation import Imputation
+from exportimpact.estimators.did.intertemporal import Intertemporal
 from exportimpact.estimators.did.poisson_saturated import PoissonSaturated
 from exportimpact.estimators.did.saturated import Saturated
 from exportimpact.estimators.did.stacked import Stacked
 from exportimpact.estimators.did.two_period import TwoPeriod
 from exportimpact.estimators.did.two_way_fixed_effects import TwoWayFixedEffects, event_study
 
-__all__ = ["GroupTime", "Imputation", "PoissonSaturated", "Saturated", "Stacked", "TwoPeriod", "TwoWayFixedEffects", "event_study"]
+__all__ = ["GroupTime", "Imputation", "Intertemporal", "PoissonSaturated", "Saturated", "Stacked", "TwoPeriod", "TwoWayFixedEffects", "event_study"]
