@@ -28,7 +28,7 @@ from exportimpact.errors import ExportImpactError, ExportImpactWarning
 if TYPE_CHECKING:
     from exportimpact import did, matched, matching, plot, synthetic
     from exportimpact.diagnostics import diagnose
-    from exportimpact.evaluation import Evaluation, Objective, Plan, evaluate
+    from exportimpact.evaluation import Comparison, Evaluation, Objective, Plan, compare, evaluate
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
 
@@ -38,6 +38,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Assignment",
     "CellBuilder",
+    "Comparison",
     "Design",
     "Estimand",
     "EstimationResult",
@@ -57,6 +58,7 @@ __all__ = [
     "__version__",
     "all_of",
     "any_of",
+    "compare",
     "diagnose",
     "diagnostic",
     "did",
@@ -77,6 +79,8 @@ logging.getLogger("exportimpact").addHandler(logging.NullHandler())
 # Loaded on first use, so that `import exportimpact` stays as light as pandas.
 _LATER = {
     "diagnose": "exportimpact.diagnostics",
+    "Comparison": "exportimpact.evaluation",
+    "compare": "exportimpact.evaluation",
     "Evaluation": "exportimpact.evaluation",
     "Objective": "exportimpact.evaluation",
     "Plan": "exportimpact.evaluation",

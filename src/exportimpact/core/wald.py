@@ -1,4 +1,4 @@
-"""The joint test that every cell before support is zero."""
+"""Joint tests: that every cell before support is zero, that several estimates are equal."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exportimpact._typing import FloatArray
+from exportimpact._typing import BoolArray, FloatArray
 from exportimpact.core.aggregation import identity
 from exportimpact.core.cellset import CellSet
 from exportimpact.language import Message, message
 from exportimpact.numerics.distributions import f_upper
+from exportimpact.numerics.influence import Moments
 
 
 @dataclass(frozen=True)
@@ -62,25 +63,54 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
     if before.size == 0:
         by_construction = bool((event_time < -anticipation).any())
         why = "test.met_by_construction" if by_construction else "test.no_pre_cells"
-        return _none(null, 0, clusters, message(why))
+        return not_applicable(null, 0, clusters, message(why))
     if before.size >= clusters - 1:
         reason = message("test.too_many_cells", cells=int(before.size), clusters=clusters)
-        return _none(null, int(before.size), clusters, reason)
+        return not_applicable(null, int(before.size), clusters, reason)
     rows = identity(cells.index)
     errors = cells.errors(cells.gradient(rows), rows)
     if np.isnan(errors.std_error[before]).any():
-        return _none(null, int(before.size), clusters, message("test.no_errors"))
-    k, theta = int(before.size), cells.estimate[before]
-    wald = _distance(theta, errors.covariance[np.ix_(before, before)])
+        return not_applicable(null, int(before.size), clusters, message("test.no_errors"))
     gradient = cells.gradient(rows)
-    used = rows.used(gradient.shape[1])
-    unbiased = _distance(theta, cells.moments.within(gradient[before], used[before]))
+    return joint_test(
+        null,
+        cells.estimate[before],
+        errors.covariance[np.ix_(before, before)],
+        cells.moments,
+        gradient[before],
+        rows.used(gradient.shape[1])[before],
+    )
+
+
+def joint_test(
+    null: Message,
+    theta: FloatArray,
+    covariance: FloatArray,
+    moments: Moments,
+    gradient: FloatArray,
+    used: BoolArray,
+) -> WaldTest:
+    """Test that functions of the columns of `moments` are zero, all of them.
+
+    Parameters
+    ----------
+    null : Message
+    theta : (k,)
+    covariance : (k, k)
+        That errors are shown with.
+    moments : Moments
+    gradient, used : (k, n_columns)
+        How `theta` moves with the columns, and which of them it depends on.
+    """
+    k, clusters = theta.size, moments.n_members
+    wald = _distance(theta, covariance)
+    unbiased = _distance(theta, moments.within(gradient, used))
     if wald is None or unbiased is None:
-        return _none(null, k, clusters, message("test.singular"))
-    nu = cells.moments.joint_freedom(gradient[before], used[before])
+        return not_applicable(null, k, clusters, message("test.singular"))
+    nu = moments.joint_freedom(gradient, used)
     if not nu > k:
         reason = message("test.too_many_cells", cells=k, clusters=int(nu) + 1)
-        return _none(null, k, int(nu) + 1, reason)
+        return not_applicable(null, k, int(nu) + 1, reason)
     statistic = unbiased * (nu - k + 1) / (k * nu)
     return WaldTest(null, wald, statistic, k, nu - k + 1, f_upper(statistic, k, nu - k + 1))
 
@@ -97,5 +127,6 @@ def _distance(theta: FloatArray, covariance: FloatArray) -> float | None:
     return float(z @ np.linalg.solve(correlation, z))
 
 
-def _none(null: Message, cells: int, clusters: int, reason: Message) -> WaldTest:
+def not_applicable(null: Message, cells: int, clusters: int, reason: Message) -> WaldTest:
+    """Return a test without a statistic, and the reason."""
     return WaldTest(null, None, None, cells, max(clusters - cells, 0), None, reason)

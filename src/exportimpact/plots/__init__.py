@@ -1,5 +1,6 @@
 """Exhibits as figures; the only package that imports matplotlib, inside functions."""
 
+from exportimpact.plots.comparison import comparison
 from exportimpact.plots.event_study import event_study
 from exportimpact.plots.ladder import ladder, ladder_table
 from exportimpact.plots.love import love
@@ -9,6 +10,7 @@ from exportimpact.plots.registry import DRAWINGS, draw, figure_svg
 
 __all__ = [
     "DRAWINGS",
+    "comparison",
     "draw",
     "event_study",
     "figure_svg",

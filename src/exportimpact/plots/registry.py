@@ -11,6 +11,7 @@ import pandas as pd
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.errors import InputError, did_you_mean
 from exportimpact.plots import _style
+from exportimpact.plots.comparison import draw_comparison
 from exportimpact.plots.event_study import draw_event_study
 from exportimpact.plots.ladder import draw_ladder
 from exportimpact.plots.love import draw_love
@@ -31,6 +32,7 @@ class Drawing(Protocol):
 
 DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
     {
+        "comparison": draw_comparison,
         "event_study": draw_event_study,
         "ladder": draw_ladder,
         "love": draw_love,
