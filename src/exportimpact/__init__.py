@@ -17,6 +17,7 @@ from exportimpact.core.estimand import Estimand
 from exportimpact.core.estimator import Estimator, estimator
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.finding import Finding
+from exportimpact.core.many import estimate_many
 from exportimpact.core.outcome import Outcome
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
@@ -62,6 +63,7 @@ __all__ = [
     "diagnose",
     "diagnostic",
     "did",
+    "estimate_many",
     "estimator",
     "evaluate",
     "matched",

@@ -22,6 +22,7 @@ from exportimpact.core.assumption import Requirement, all_of, any_of
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.cell import Cell
 from exportimpact.core.estimator import estimator
+from exportimpact.core.many import Shared, content_key
 from exportimpact.core.protocols import DesignLike, WideLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
@@ -103,12 +104,14 @@ class GroupTime:
         """Return the configuration that gives the same on this design: none without covariates."""
         return self if design.settings["covariates"] else replace(self, adjust="none")
 
-    def estimate(self, design: DesignLike) -> EstimationResult:
+    def estimate(self, design: DesignLike, *, shared: Shared | None = None) -> EstimationResult:
         """Return every identified cohort x period cell.
 
         Parameters
         ----------
         design : Design or SealedDesign
+        shared : Shared, optional
+            Propensity fits that other designs may have made already; `estimate_many` passes it.
 
         Returns
         -------
@@ -121,7 +124,7 @@ class GroupTime:
         """
         wide, cells = design.wide(), CellBuilder(design, self)
         adjust = self.as_used(design).adjust
-        models = _Models(wide)
+        models = _Models(wide, Shared() if shared is None else shared)
         for cell in design.cells():
             dy, d, w = wide.change(cell), cell.is_supported, cell.weights
             if adjust == "none":
@@ -141,30 +144,42 @@ class GroupTime:
         return cells.result()
 
 
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What a cell's sample gives before its outcome is looked at."""
+
+    score: Logit | None = None
+    reason: Message | None = None
+    trimmed: int = 0
+
+
 @dataclass(eq=False)
 class _Models:
     """First-step fits of the cell at hand; what does not vary between cells is fitted once."""
 
     wide: WideLike
+    shared: Shared
     trimmed: int = 0
     _key: tuple[int, bytes] | None = None
     _X: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
-    _score: Logit | None = None
-    _reason: Message | None = None
+    _fit: _Fit = field(default_factory=_Fit)
 
     def prepare(self, cell: Cell, adjust: Adjust) -> Message | None:
         """Load the cell's covariates and propensity; return why it is not identified, if so."""
         rows = cell.rows
         key = (cell.base_index, rows.tobytes())
         if key == self._key:
-            return self._reason
-        self._key, self._score = key, None
+            return self._fit.reason
+        self._key = key
         X = self.wide.covariates(cell)
         present = np.concatenate([[True], (X[:, 1:] != 0).any(axis=0)])
-        self._X = X[:, present]
-        names = [n for n, there in zip(self.wide.names, present, strict=True) if there]
-        self._reason = self._fit(cell, adjust, names)
-        return self._reason
+        self._X = X = X[:, present]
+        names = tuple(n for n, there in zip(self.wide.names, present, strict=True) if there)
+        scored, d = adjust != "regression", cell.is_supported
+        content = content_key("logit", scored, names, X, d, cell.weights)
+        self._fit = self.shared.get(content, lambda: _fitted(X, d, cell.weights, names, scored))
+        self.trimmed = max(self.trimmed, self._fit.trimmed)
+        return self._fit.reason
 
     def estimate(
         self, adjust: Adjust, dy: FloatArray, d: FloatArray, w: FloatArray
@@ -172,32 +187,34 @@ class _Models:
         """Return effect and influence of the prepared cell."""
         if adjust == "regression":
             return two_by_two.regression(dy, d, w, self._X, self._line(dy, d, w))
-        assert self._score is not None
+        score = self._fit.score
+        assert score is not None
         if adjust == "weighting":
-            return two_by_two.weighting(dy, d, w, self._X, self._score)
-        return two_by_two.doubly_robust(dy, d, w, self._X, self._line(dy, d, w), self._score)
+            return two_by_two.weighting(dy, d, w, self._X, score)
+        return two_by_two.doubly_robust(dy, d, w, self._X, self._line(dy, d, w), score)
 
     def _line(self, dy: FloatArray, d: FloatArray, w: FloatArray) -> LeastSquares:
         other = d == 0
         return least_squares(self._X[other], dy[other], w[other])
 
-    def _fit(self, cell: Cell, adjust: Adjust, names: list[str]) -> Message | None:
-        X, d = self._X, cell.is_supported
-        n_comparison, k = cell.comparison.size, X.shape[1]
-        if n_comparison <= k:
-            return message("cell.too_few_comparison", firms=int(n_comparison), columns=k)
-        dependent = dependent_columns(X[d == 0])
-        if dependent.any():
-            named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
-            return message("cell.collinear", covariates=named)
-        if adjust == "regression":
-            return None
-        score = logit(X, d, cell.weights)
-        if not score.converged:
-            return message("cell.separated", covariate=names[separating_column(X, d)])
-        kept = score.probability[d == 0] < two_by_two.MAX_PROPENSITY
-        if not kept.any():
-            return message("cell.no_overlap")
-        self.trimmed = max(self.trimmed, int((~kept).sum()))
-        self._score = score
-        return None
+
+def _fitted(
+    X: FloatArray, d: FloatArray, w: FloatArray, names: tuple[str, ...], scored: bool
+) -> _Fit:
+    """Return the propensity of a sample, or why its cells are not identified."""
+    n_comparison, k = int((d == 0).sum()), X.shape[1]
+    if n_comparison <= k:
+        return _Fit(reason=message("cell.too_few_comparison", firms=n_comparison, columns=k))
+    dependent = dependent_columns(X[d == 0])
+    if dependent.any():
+        named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
+        return _Fit(reason=message("cell.collinear", covariates=named))
+    if not scored:
+        return _Fit()
+    score = logit(X, d, w)
+    if not score.converged:
+        return _Fit(reason=message("cell.separated", covariate=names[separating_column(X, d)]))
+    kept = score.probability[d == 0] < two_by_two.MAX_PROPENSITY
+    if not kept.any():
+        return _Fit(reason=message("cell.no_overlap"))
+    return _Fit(score, trimmed=int((~kept).sum()))
