@@ -17,6 +17,7 @@ from exportimpact.core.estimand import Estimand
 from exportimpact.core.estimator import Estimator, estimator
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.finding import Finding
+from exportimpact.core.many import estimate_many
 from exportimpact.core.outcome import Outcome
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
@@ -28,7 +29,7 @@ from exportimpact.errors import ExportImpactError, ExportImpactWarning
 if TYPE_CHECKING:
     from exportimpact import did, matched, matching, plot, synthetic
     from exportimpact.diagnostics import diagnose
-    from exportimpact.evaluation import Evaluation, Objective, Plan, evaluate
+    from exportimpact.evaluation import Comparison, Evaluation, Objective, Plan, compare, evaluate
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
 
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Assignment",
     "CellBuilder",
+    "Comparison",
     "Design",
     "Estimand",
     "EstimationResult",
@@ -57,9 +59,11 @@ __all__ = [
     "__version__",
     "all_of",
     "any_of",
+    "compare",
     "diagnose",
     "diagnostic",
     "did",
+    "estimate_many",
     "estimator",
     "evaluate",
     "matched",
@@ -77,6 +81,8 @@ logging.getLogger("exportimpact").addHandler(logging.NullHandler())
 # Loaded on first use, so that `import exportimpact` stays as light as pandas.
 _LATER = {
     "diagnose": "exportimpact.diagnostics",
+    "Comparison": "exportimpact.evaluation",
+    "compare": "exportimpact.evaluation",
     "Evaluation": "exportimpact.evaluation",
     "Objective": "exportimpact.evaluation",
     "Plan": "exportimpact.evaluation",

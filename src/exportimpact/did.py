@@ -1,5 +1,25 @@
 """Difference-in-differences estimators."""
 
-from exportimpact.estimators.did import (GroupTime, Imputation, Intertemporal, PoissonSaturated, Saturated, Stacked, TwoPeriod, TwoWayFixedEffects, event_study)
+from exportimpact.estimators.did import (
+    GroupTime,
+    Imputation,
+    Intertemporal,
+    PoissonSaturated,
+    Saturated,
+    Stacked,
+    TwoPeriod,
+    TwoWayFixedEffects,
+    event_study,
+)
 
-__all__ = ["GroupTime", "Imputation", "Intertemporal", "PoissonSaturated", "Saturated", "Stacked", "TwoPeriod", "TwoWayFixedEffects", "event_study"]
+__all__ = [
+    "GroupTime",
+    "Imputation",
+    "Intertemporal",
+    "PoissonSaturated",
+    "Saturated",
+    "Stacked",
+    "TwoPeriod",
+    "TwoWayFixedEffects",
+    "event_study",
+]

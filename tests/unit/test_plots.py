@@ -95,6 +95,7 @@ def test_ladder_marks_step_four_as_not_causal(evaluation):
 @pytest.mark.parametrize("kind", sorted(DRAWINGS))
 def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
     tables = {
+        "comparison": ei.compare([rung.result for rung in evaluation.rungs]).exhibit.table,
         "event_study": evaluation.event_study(),
         "ladder": ladder_table(evaluation),
         "love": balance_of(3).assign(threshold=0.1),

@@ -47,7 +47,7 @@ class Errors:
 
     std_error: FloatArray
     df: FloatArray
-    thin: FloatArray
+    thin: BoolArray
     covariance: FloatArray
 
 
@@ -158,15 +158,45 @@ class CellSet:
 
     def errors(self, gradient: FloatArray, rows: Rows) -> Errors:
         """Return the errors of functions of `rows` with this gradient."""
-        moments, used = self.moments, rows.used(gradient.shape[1])
-        few = self.few_clusters
-        covariance = moments.within(gradient, used) if few else moments.pooled(gradient)
-        df = moments.satterthwaite(gradient, used)
+        used = rows.used(gradient.shape[1])
         thin = ((rows.weights != 0) & self.thin).any(axis=1)
-        std_error = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
-        if self.no_error:
-            thin = np.ones_like(thin)
-        if self.clustered or self.no_error:
-            std_error = np.where(thin, np.nan, std_error)
-        df = np.where(thin, np.nan, df)
-        return Errors(std_error, df, thin, covariance)
+        return errors_of(
+            self.moments,
+            gradient,
+            used,
+            np.ones_like(thin) if self.no_error else thin,
+            within=self.few_clusters,
+            silent=self.clustered or self.no_error,
+        )
+
+
+def errors_of(
+    moments: Moments,
+    gradient: FloatArray,
+    used: BoolArray,
+    thin: BoolArray,
+    *,
+    within: bool,
+    silent: bool,
+) -> Errors:
+    """Return the errors of functions of the columns of `moments`.
+
+    Parameters
+    ----------
+    moments : Moments
+    gradient : (n_rows, n_columns)
+    used : (n_rows, n_columns) bool
+        Which columns each row depends on.
+    thin : (n_rows,) bool
+        Which rows have no interval.
+    within : bool
+        Whether covariances are computed within (cohort, arm) strata.
+    silent : bool
+        Whether rows without an interval have no standard error either.
+    """
+    covariance = moments.within(gradient, used) if within else moments.pooled(gradient)
+    std_error = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
+    if silent:
+        std_error = np.where(thin, np.nan, std_error)
+    df = np.where(thin, np.nan, moments.satterthwaite(gradient, used))
+    return Errors(std_error, df, thin, covariance)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from exportimpact._typing import Rng
 from exportimpact.core.assumption import Required, as_requirement
+from exportimpact.core.many import Shared
 from exportimpact.core.protocols import DesignLike, SealedLike
 from exportimpact.core.provenance import seeded
 from exportimpact.core.result import EstimationResult
@@ -53,7 +54,8 @@ def estimator(
 
     The decorator fills the class's `spec` and wraps `estimate`: an unsealed design is sealed as
     exploratory, what the design asks for is held against `accepts`, and `rng` becomes a generator
-    (from the seal when None, so that every run repeats).
+    (from the seal when None, so that every run repeats). An `estimate` that takes ``shared=None``
+    is handed the fits that it may share with other designs by `estimate_many`.
 
     Parameters
     ----------
@@ -111,10 +113,12 @@ def estimator(
 
 
 def _wrapped(estimate: Callable[..., EstimationResult]) -> Callable[..., EstimationResult]:
-    takes_rng = "rng" in inspect.signature(estimate).parameters
+    takes = inspect.signature(estimate).parameters
 
     @functools.wraps(estimate)
-    def wrapper(self: Any, design: DesignLike, *, rng: Rng = None) -> EstimationResult:
+    def wrapper(
+        self: Any, design: DesignLike, *, rng: Rng = None, shared: Shared | None = None
+    ) -> EstimationResult:
         if not isinstance(design, DesignLike):
             raise CapabilityError(
                 "EI-E10",
@@ -125,7 +129,9 @@ def _wrapped(estimate: Callable[..., EstimationResult]) -> Callable[..., Estimat
             )
         sealed = design if isinstance(design, SealedLike) else design.seal(exploratory=True)
         _check_capabilities(self.spec, sealed)
-        given = {"rng": seeded(rng, sealed.hash)} if takes_rng else {}
+        given: dict[str, Any] = {"rng": seeded(rng, sealed.hash)} if "rng" in takes else {}
+        if "shared" in takes:
+            given["shared"] = shared
         result = estimate(self, sealed, **given)
         _LOG.info(
             "%s: %d cells of %s, %d not identified",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -173,15 +173,20 @@ class EstimationResult:
         balance: int | None = None,
         min: int | None = None,
         max: int | None = None,
+        cells: Iterable[tuple[int, int]] | None = None,
     ) -> EstimationResult:
         """Return one row: the summary of an aggregation over post-support cells.
 
         ``"simple"`` weights cells by cohort size, ``"event_time"`` is the plain mean over event
         times >= 0, ``"cohort"`` weights cohorts by size, ``"calendar"`` is the mean over periods.
-        Parameters and errors as in `aggregate`.
+        `cells` keeps only these (cohort, period) pairs, ordinals as in ``estimand.cells``.
+        Other parameters and errors as in `aggregate`.
         """
         _known("weights", weights, ("design", "observed"))
         kept = self._kept(by, balance, min, max) & (self.cells.index.event_time >= 0)
+        if cells is not None:
+            wanted = {(int(g), int(t)) for g, t in cells}
+            kept = kept & np.array([cell in wanted for cell in self.estimand.cells], dtype=bool)
         self._require(kept, by)
         rows = aggregation.overall(by, self.cells.index, self.cells.sizes(weights), kept=kept)
         return self._aggregated(rows, by, weights, overall=True)

@@ -1,4 +1,4 @@
-"""Joint tests that effects, or combinations of them, are zero."""
+"""Joint tests: that effects or combinations of them are zero, that estimates are equal."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exportimpact._typing import FloatArray, IntArray
+from exportimpact._typing import BoolArray, FloatArray, IntArray
 from exportimpact.core.aggregation import Rows, identity
 from exportimpact.core.cellset import CellSet
 from exportimpact.language import Message, message
 from exportimpact.numerics.distributions import f_upper
+from exportimpact.numerics.influence import Moments
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
     if before.size == 0:
         by_construction = bool((event_time < -anticipation).any())
         why = "test.met_by_construction" if by_construction else "test.no_pre_cells"
-        return _none(null, 0, clusters, message(why))
-    return joint_test(cells, identity(cells.index), before, null)
+        return not_applicable(null, 0, clusters, message(why))
+    return rows_test(cells, identity(cells.index), before, null)
 
 
 def linear_test(cells: CellSet, contrasts: FloatArray, null: Message) -> WaldTest:
@@ -80,28 +81,58 @@ def linear_test(cells: CellSet, contrasts: FloatArray, null: Message) -> WaldTes
     """
     k = contrasts.shape[0]
     rows = Rows(contrasts, ((),) * k, (None,) * k)
-    return joint_test(cells, rows, np.arange(k), null)
+    return rows_test(cells, rows, np.arange(k), null)
 
 
-def joint_test(cells: CellSet, rows: Rows, tested: IntArray, null: Message) -> WaldTest:
-    """Test jointly that the rows `tested` of a table are zero."""
+def rows_test(cells: CellSet, rows: Rows, tested: IntArray, null: Message) -> WaldTest:
+    """Test that the rows `tested` of a table are zero, all of them."""
     k, clusters = int(tested.size), cells.moments.n_members
     if k >= clusters - 1:
         reason = message("test.too_many_cells", cells=k, clusters=clusters)
-        return _none(null, k, clusters, reason)
-    gradient, used = cells.gradient(rows), rows.used(cells.moments.total.shape[1])
-    errors = cells.errors(gradient, rows)
+        return not_applicable(null, k, clusters, reason)
+    gradient = cells.gradient(rows)
+    used, errors = rows.used(gradient.shape[1]), cells.errors(gradient, rows)
     if np.isnan(errors.std_error[tested]).any():
-        return _none(null, k, clusters, message("test.no_errors"))
-    theta = (rows.weights @ cells.estimate)[tested]
-    wald = _distance(theta, errors.covariance[np.ix_(tested, tested)])
-    unbiased = _distance(theta, cells.moments.within(gradient[tested], used[tested]))
+        return not_applicable(null, k, clusters, message("test.no_errors"))
+    return joint_test(
+        null,
+        (rows.weights @ cells.estimate)[tested],
+        errors.covariance[np.ix_(tested, tested)],
+        cells.moments,
+        gradient[tested],
+        used[tested],
+    )
+
+
+def joint_test(
+    null: Message,
+    theta: FloatArray,
+    covariance: FloatArray,
+    moments: Moments,
+    gradient: FloatArray,
+    used: BoolArray,
+) -> WaldTest:
+    """Test that functions of the columns of `moments` are zero, all of them.
+
+    Parameters
+    ----------
+    null : Message
+    theta : (k,)
+    covariance : (k, k)
+        That errors are shown with.
+    moments : Moments
+    gradient, used : (k, n_columns)
+        How `theta` moves with the columns, and which of them it depends on.
+    """
+    k, clusters = theta.size, moments.n_members
+    wald = _distance(theta, covariance)
+    unbiased = _distance(theta, moments.within(gradient, used))
     if wald is None or unbiased is None:
-        return _none(null, k, clusters, message("test.singular"))
-    nu = cells.moments.joint_freedom(gradient[tested], used[tested])
+        return not_applicable(null, k, clusters, message("test.singular"))
+    nu = moments.joint_freedom(gradient, used)
     if not nu > k:
         reason = message("test.too_many_cells", cells=k, clusters=int(nu) + 1)
-        return _none(null, k, int(nu) + 1, reason)
+        return not_applicable(null, k, int(nu) + 1, reason)
     statistic = unbiased * (nu - k + 1) / (k * nu)
     return WaldTest(null, wald, statistic, k, nu - k + 1, f_upper(statistic, k, nu - k + 1))
 
@@ -118,5 +149,6 @@ def _distance(theta: FloatArray, covariance: FloatArray) -> float | None:
     return float(z @ np.linalg.solve(correlation, z))
 
 
-def _none(null: Message, cells: int, clusters: int, reason: Message) -> WaldTest:
+def not_applicable(null: Message, cells: int, clusters: int, reason: Message) -> WaldTest:
+    """Return a test without a statistic, and the reason."""
     return WaldTest(null, None, None, cells, max(clusters - cells, 0), None, reason)

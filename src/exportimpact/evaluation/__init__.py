@@ -1,5 +1,6 @@
 """Results and findings on one ladder: frozen objects that know no files."""
 
+from exportimpact.evaluation.comparison import Comparison, compare
 from exportimpact.evaluation.evaluation import Evaluation, evaluate
 from exportimpact.evaluation.ladder import Rung, headline_result
 from exportimpact.evaluation.paths import event_study_table
@@ -7,11 +8,13 @@ from exportimpact.evaluation.plan import Objective, Plan
 from exportimpact.evaluation.power import DesignPower, design_power
 
 __all__ = [
+    "Comparison",
     "DesignPower",
     "Evaluation",
     "Objective",
     "Plan",
     "Rung",
+    "compare",
     "design_power",
     "evaluate",
     "event_study_table",

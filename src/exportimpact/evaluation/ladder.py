@@ -123,10 +123,10 @@ def build_rungs(results: Sequence[EstimationResult], primary: str) -> tuple[Rung
     """Return the rungs by outcome, the primary one first, lowest rung first within an outcome."""
     outcomes = [r.estimand.outcome for r in results]
     order = list(dict.fromkeys([primary, *outcomes]))
-    variants = _variants(results)
+    named = variants(results)
     rungs = [
         Rung(result, result.overall("simple"), result.provenance.title, variant, key)
-        for result, (variant, key) in zip(results, variants, strict=True)
+        for result, (variant, key) in zip(results, named, strict=True)
     ]
     return tuple(sorted(rungs, key=lambda r: (order.index(r.outcome), r.result.step.rank)))
 
@@ -184,7 +184,7 @@ def _pool(result: EstimationResult) -> str:
     return "others" if typical else str(result.estimand.comparison or "")
 
 
-def _variants(results: Sequence[EstimationResult]) -> list[tuple[str, str]]:
+def variants(results: Sequence[EstimationResult]) -> list[tuple[str, str]]:
     """Return a variant and a key per result, telling apart results of one outcome and method.
 
     A matched result always names its matcher; options of matching are listed where another result

@@ -1,6 +1,7 @@
 """Exhibits as figures; the only package that imports matplotlib, inside functions."""
 
 from exportimpact.plots.bacon import bacon
+from exportimpact.plots.comparison import comparison
 from exportimpact.plots.event_study import event_study
 from exportimpact.plots.ladder import ladder, ladder_table
 from exportimpact.plots.love import love
@@ -11,6 +12,7 @@ from exportimpact.plots.registry import DRAWINGS, draw, figure_svg
 __all__ = [
     "DRAWINGS",
     "bacon",
+    "comparison",
     "draw",
     "event_study",
     "figure_svg",

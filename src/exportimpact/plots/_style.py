@@ -14,6 +14,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.ticker import Formatter
 
@@ -58,6 +59,31 @@ def headings(ax: Axes, title: str, subtitle: str) -> None:
         linespacing=1.3,
         **words(SMALL, MUTED),
     )
+
+
+def interval_row(
+    ax: Axes, at: float, row: pd.Series, factor: float, color: str, *, filled: bool = True
+) -> None:
+    """Draw a point with its interval at height `at`, from estimate, ci_low and ci_high."""
+    low, high = factor * float(row["ci_low"]), factor * float(row["ci_high"])
+    ax.hlines(at, low, high, color=color, linewidth=3.2, alpha=0.5)
+    face, marker = (color, "o") if filled else ("white", "s")
+    ax.plot([factor * float(row["estimate"])], [at], marker, ms=6, mec=color, mfc=face)
+
+
+def row_label(ax: Axes, at: float, label: str, shown: str, *, bold: bool = False) -> None:
+    """Write what a row is, and its numbers below, flush left above the row's interval."""
+    options: dict[str, Any] = {
+        "xycoords": ("axes fraction", "data"),
+        "textcoords": "offset points",
+        "va": "bottom",
+        "ha": "left",
+        "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+    }
+    weight = "bold" if bold else "normal"
+    above = {"xytext": (0, 18.5), "fontweight": weight, **words(SMALL + 0.5)}
+    ax.annotate(label, (0, at), **above, **options)
+    ax.annotate(shown, (0, at), xytext=(0, 6.5), **options, **words(SMALL, MUTED))
 
 
 def quiet(ax: Axes, *, grid: str) -> None:

@@ -12,6 +12,7 @@ from exportimpact.core.exhibit import Exhibit
 from exportimpact.errors import InputError, did_you_mean
 from exportimpact.plots import _style
 from exportimpact.plots.bacon import draw_bacon
+from exportimpact.plots.comparison import draw_comparison
 from exportimpact.plots.event_study import draw_event_study
 from exportimpact.plots.ladder import draw_ladder
 from exportimpact.plots.love import draw_love
@@ -33,6 +34,7 @@ class Drawing(Protocol):
 DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
     {
         "bacon": draw_bacon,
+        "comparison": draw_comparison,
         "event_study": draw_event_study,
         "ladder": draw_ladder,
         "love": draw_love,

@@ -9,4 +9,14 @@ from exportimpact.estimators.did.stacked import Stacked
 from exportimpact.estimators.did.two_period import TwoPeriod
 from exportimpact.estimators.did.two_way_fixed_effects import TwoWayFixedEffects, event_study
 
-__all__ = ["GroupTime", "Imputation", "Intertemporal", "PoissonSaturated", "Saturated", "Stacked", "TwoPeriod", "TwoWayFixedEffects", "event_study"]
+__all__ = [
+    "GroupTime",
+    "Imputation",
+    "Intertemporal",
+    "PoissonSaturated",
+    "Saturated",
+    "Stacked",
+    "TwoPeriod",
+    "TwoWayFixedEffects",
+    "event_study",
+]

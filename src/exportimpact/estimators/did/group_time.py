@@ -22,6 +22,7 @@ from exportimpact.core.assumption import Requirement, all_of, any_of
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.cell import Cell
 from exportimpact.core.estimator import estimator
+from exportimpact.core.many import Shared, content_key
 from exportimpact.core.protocols import DesignLike, WideLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
@@ -29,7 +30,6 @@ from exportimpact.errors import InputError, did_you_mean
 from exportimpact.language import Message, message
 from exportimpact.numerics import two_by_two
 from exportimpact.numerics.regression import (
-    LeastSquares,
     Logit,
     Regressors,
     dependent_columns,
@@ -103,12 +103,14 @@ class GroupTime:
         """Return the configuration that gives the same on this design: none without covariates."""
         return self if design.settings["covariates"] else replace(self, adjust="none")
 
-    def estimate(self, design: DesignLike) -> EstimationResult:
+    def estimate(self, design: DesignLike, *, shared: Shared | None = None) -> EstimationResult:
         """Return every identified cohort x period cell.
 
         Parameters
         ----------
         design : Design or SealedDesign
+        shared : Shared, optional
+            Propensity fits that other designs may have made already; `estimate_many` passes it.
 
         Returns
         -------
@@ -121,7 +123,7 @@ class GroupTime:
         """
         wide, cells = design.wide(), CellBuilder(design, self)
         adjust = self.as_used(design).adjust
-        models = _Models(wide)
+        models = _Models(wide, shared)
         for cell in design.cells():
             dy, d, w = wide.change(cell), cell.is_supported, cell.weights
             if adjust == "none":
@@ -141,68 +143,64 @@ class GroupTime:
         return cells.result()
 
 
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What a cell's sample gives before its outcome is looked at."""
+
+    regressors: Regressors | None = None
+    score: Logit | None = None
+    reason: Message | None = None
+    trimmed: int = 0
+
+
 @dataclass(eq=False)
 class _Models:
     """First-step fits of the cell at hand; what does not vary between cells is fitted once."""
 
     wide: WideLike
+    shared: Shared | None
     trimmed: int = 0
     _last: Cell | None = None
     _X: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
-    _score: Logit | None = None
-    _regressors: Regressors | None = None
-    _reason: Message | None = None
+    _fit: _Fit = field(default_factory=_Fit)
 
     def prepare(self, cell: Cell, adjust: Adjust) -> Message | None:
         """Load the cell's covariates and propensity; return why it is not identified, if so."""
         if self._last is not None and _same_sample(cell, self._last):
-            return self._reason
-        self._last, self._score, self._regressors = cell, None, None
+            return self._fit.reason
+        self._last = cell
         X = self.wide.covariates(cell)
         present = np.concatenate([[True], (X[:, 1:] != 0).any(axis=0)])
-        self._X = X[:, present]
-        names = [n for n, there in zip(self.wide.names, present, strict=True) if there]
-        self._reason = self._fit(cell, adjust, names)
-        return self._reason
+        self._X = X = X[:, present]
+        names = tuple(n for n, there in zip(self.wide.names, present, strict=True) if there)
+        scored = adjust != "regression"
+
+        def fitted() -> _Fit:
+            return _fitted(X, cell, names, scored)
+
+        if self.shared is None:
+            self._fit = fitted()
+        else:
+            content = content_key("logit", scored, names, X, cell.supported.size, cell.weights)
+            self._fit = self.shared.get(content, fitted)
+        self.trimmed = max(self.trimmed, self._fit.trimmed)
+        return self._fit.reason
 
     def estimate(
         self, adjust: Adjust, dy: FloatArray, d: FloatArray, w: FloatArray
     ) -> tuple[float, FloatArray]:
         """Return effect and influence of the prepared cell."""
-        if adjust == "regression":
-            return two_by_two.regression(dy, d, w, self._X, self._line(dy))
-        assert self._score is not None
+        score, regressors = self._fit.score, self._fit.regressors
         if adjust == "weighting":
-            return two_by_two.weighting(dy, d, w, self._X, self._score)
-        return two_by_two.doubly_robust(dy, d, w, self._X, self._line(dy), self._score)
-
-    def _line(self, dy: FloatArray) -> LeastSquares:
+            assert score is not None
+            return two_by_two.weighting(dy, d, w, self._X, score)
+        assert regressors is not None
         assert self._last is not None
-        first = self._last.supported.size
-        if self._regressors is None:
-            self._regressors = Regressors.of(self._X[first:], self._last.weights[first:])
-        return self._regressors.fit(dy[first:])
-
-    def _fit(self, cell: Cell, adjust: Adjust, names: list[str]) -> Message | None:
-        X, d, first = self._X, cell.is_supported, cell.supported.size
-        n_comparison, k = cell.comparison.size, X.shape[1]
-        if n_comparison <= k:
-            return message("cell.too_few_comparison", firms=int(n_comparison), columns=k)
-        dependent = dependent_columns(X[first:])
-        if dependent.any():
-            named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
-            return message("cell.collinear", covariates=named)
+        line = regressors.fit(dy[self._last.supported.size :])
         if adjust == "regression":
-            return None
-        score = logit(X, d, cell.weights)
-        if not score.converged:
-            return message("cell.separated", covariate=names[separating_column(X, d)])
-        kept = score.probability[first:] < two_by_two.MAX_PROPENSITY
-        if not kept.any():
-            return message("cell.no_overlap")
-        self.trimmed = max(self.trimmed, int((~kept).sum()))
-        self._score = score
-        return None
+            return two_by_two.regression(dy, d, w, self._X, line)
+        assert score is not None
+        return two_by_two.doubly_robust(dy, d, w, self._X, line, score)
 
 
 def _same_sample(cell: Cell, other: Cell) -> bool:
@@ -212,3 +210,25 @@ def _same_sample(cell: Cell, other: Cell) -> bool:
         and np.array_equal(cell.supported, other.supported)
         and np.array_equal(cell.comparison, other.comparison)
     )
+
+
+def _fitted(X: FloatArray, cell: Cell, names: tuple[str, ...], scored: bool) -> _Fit:
+    """Return what a sample gives before its outcome, or why its cells are not identified."""
+    d, w, first = cell.is_supported, cell.weights, cell.supported.size
+    n_comparison, k = cell.comparison.size, X.shape[1]
+    if n_comparison <= k:
+        return _Fit(reason=message("cell.too_few_comparison", firms=n_comparison, columns=k))
+    dependent = dependent_columns(X[first:])
+    if dependent.any():
+        named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
+        return _Fit(reason=message("cell.collinear", covariates=named))
+    regressors = Regressors.of(X[first:], w[first:])
+    if not scored:
+        return _Fit(regressors)
+    score = logit(X, d, w)
+    if not score.converged:
+        return _Fit(reason=message("cell.separated", covariate=names[separating_column(X, d)]))
+    kept = score.probability[first:] < two_by_two.MAX_PROPENSITY
+    if not kept.any():
+        return _Fit(reason=message("cell.no_overlap"))
+    return _Fit(regressors, score, trimmed=int((~kept).sum()))

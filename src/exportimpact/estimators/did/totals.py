@@ -13,7 +13,7 @@ from exportimpact.core.cell import Cell
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.protocols import DesignLike
 from exportimpact.core.result import EstimationResult
-from exportimpact.core.wald import WaldTest, joint_test
+from exportimpact.core.wald import WaldTest, rows_test
 from exportimpact.estimators.did.paths import Paths
 from exportimpact.language import message
 from exportimpact.numerics.distributions import t_quantile, t_two_sided
@@ -142,7 +142,7 @@ def _joint_tests(result: EstimationResult) -> Exhibit:
     for name, chosen in (("effects", times >= 0), ("placebos", times < -lead - step)):
         null = message(f"test.{name}_null", rows=int(chosen.sum()))
         tested = np.flatnonzero(chosen)
-        tests[name] = joint_test(cells, rows, tested, null) if tested.size else None
+        tests[name] = rows_test(cells, rows, tested, null) if tested.size else None
     lines = [_line(name, test) for name, test in tests.items()]
     return Exhibit("joint_tests", "joint_tests", pd.DataFrame(lines))
 
