@@ -28,6 +28,7 @@ from exportimpact.errors import ExportImpactError, ExportImpactWarning
 if TYPE_CHECKING:
     from exportimpact import did, matched, matching, plot, synthetic
     from exportimpact.diagnostics import diagnose
+    from exportimpact.estimators.matched import margins
     from exportimpact.evaluation import Evaluation, Objective, Plan, evaluate
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
@@ -62,6 +63,7 @@ __all__ = [
     "did",
     "estimator",
     "evaluate",
+    "margins",
     "matched",
     "matching",
     "plot",
@@ -81,6 +83,7 @@ _LATER = {
     "Objective": "exportimpact.evaluation",
     "Plan": "exportimpact.evaluation",
     "evaluate": "exportimpact.evaluation",
+    "margins": "exportimpact.estimators.matched",
     "write_report": "exportimpact.report",
     "run_study": "exportimpact.study",
     "verify": "exportimpact.study",
