@@ -151,16 +151,14 @@ def _mean_over_groups(
     found: list[tuple[IntArray, _Group]], total: float, end: int, n: int
 ) -> Contrast:
     """Return the mean of the groups' bounds over the always-selected."""
-    shares = [one.always / total for _, one in found]
-    value, treated, control = (
-        float(sum(share * getattr(one.ends[end], name) for share, (_, one) in zip(shares, found)))
-        for name in ("value", "treated", "control")
-    )
+    shares = np.array([one.always for _, one in found]) / total
+    ends = [one.ends[end] for _, one in found]
+    value, treated, control = shares @ [[e.value, e.treated, e.control] for e in ends]
     influence = np.zeros(n)
     for share, (rows, one) in zip(shares, found, strict=True):
         own = one.ends[end]
         influence[rows] = share * own.influence + one.is_always * (own.value - value) / total
-    return Contrast(value, influence, treated, control)
+    return Contrast(float(value), influence, float(treated), float(control))
 
 
 def raw_difference(y: FloatArray, s: BoolArray, d: FloatArray, w: FloatArray) -> Contrast:

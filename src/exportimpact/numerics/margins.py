@@ -30,10 +30,9 @@ def contrasts(y: FloatArray, d: FloatArray, w: FloatArray) -> dict[str, Contrast
     intensive = raw_difference(y, s, d, w)
     m1, m0 = intensive.treated, intensive.control
     p1, p0 = float(w[treated & s].sum()), float(w[~treated & s].sum())
-    # Influences of P1, P0, m1, m0.
     of_p1, of_p0 = np.where(treated & s, 1.0, 0.0), np.where(~treated & s, 1.0, 0.0)
-    of_m1, of_m0 = (np.where(side, sign * intensive.influence, 0.0) for side, sign in (
-        (treated, 1.0), (~treated, -1.0)))  # fmt: skip
+    of_m1 = np.where(treated, intensive.influence, 0.0)
+    of_m0 = np.where(treated, 0.0, -intensive.influence)
     of_p, of_m = of_p1 - of_p0, of_m1 - of_m0
     p, m = p1 - p0, m1 - m0
     total = p1 * of_m1 + m1 * of_p1 - p0 * of_m0 - m0 * of_p0

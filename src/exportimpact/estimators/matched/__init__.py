@@ -7,4 +7,12 @@ from exportimpact.estimators.matched.margins import margins
 from exportimpact.estimators.matched.matched_difference import MatchedDifference
 from exportimpact.estimators.matched.weighting import Weighting
 
-__all__ = ["Benchmark", "DoublyRobust", "MarginRow", "Margins", "MatchedDifference", "Weighting", "margins"]
+__all__ = [
+    "Benchmark",
+    "DoublyRobust",
+    "MarginRow",
+    "Margins",
+    "MatchedDifference",
+    "Weighting",
+    "margins",
+]

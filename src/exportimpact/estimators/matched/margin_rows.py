@@ -114,15 +114,13 @@ class Margins:
         label = [str(message(f"margin.{name}")) for name in table["quantity"]]
         table.insert(0, "label", label)
         table.insert(0, "outcome", self.estimand.outcome)
-        units = {name: "unit" for name in ("estimate", "std_error", "ci_low", "ci_high")}
+        units = dict.fromkeys(("estimate", "std_error", "ci_low", "ci_high"), "unit")
         return Exhibit("margins", "margins", table, units, (*self.assumptions, *self.notes))
 
     def __repr__(self) -> str:
         table = self.table().set_index("quantity").loc[list(_BRIEF)].reset_index()
         columns = ["quantity", "estimate", "std_error", "ci_low", "ci_high", "unit"]
-        shown = table[columns].to_string(
-            index=False, float_format=lambda v: f"{v:,.4g}", na_rep=""
-        )
+        shown = table[columns].to_string(index=False, float_format=lambda v: f"{v:,.4g}", na_rep="")
         lines = [self._title, *shown.splitlines()]
         lines += [f"Assumed: {a}" for a in self.assumptions]
         lines += [f"Note: {note}" for note in self.notes]

@@ -217,17 +217,18 @@ class Pooled:
 
     def row(self, name: str, one: Contrast, result: EstimationResult, unit: str) -> MarginRow:
         """Return the row of a contrast whose error is that of `result`."""
-        error = result.table(detail=True).iloc[0]
+        assert result.rows is not None  # an overall row
+        error = result.cells.errors(result.cells.gradient(result.rows), result.rows)
         exporters = name.startswith(("intensive_raw", "intensive_low", "intensive_high", "log"))
         chosen = self.y > 0 if exporters else np.ones(self.y.size, dtype=bool)
         size = 100.0 if name == "extensive" else 1.0
         noise = _ROUNDING * size if name == "extensive" else 0.0
-        estimate, std_error = size * one.value, size * float(error["std_error"])
+        estimate, std_error = size * one.value, size * float(error.std_error[0])
         return MarginRow(
             quantity=name,
             estimate=0.0 if abs(estimate) < noise else estimate,
             std_error=0.0 if std_error < noise else std_error,
-            df=float(error["df"]),
+            df=float(error.df[0]),
             unit="pp" if name == "extensive" else unit,
             supported=size * one.treated,
             comparison=size * one.control,
@@ -262,7 +263,9 @@ def _sides_to_one(cell: Cell) -> FloatArray:
     return np.asarray(cell.weights / sums)
 
 
-def _groups(design: Any, cells: list[Cell], tighten: str | None) -> tuple[IntArray, tuple[str, ...]]:
+def _groups(
+    design: Any, cells: list[Cell], tighten: str | None
+) -> tuple[IntArray, tuple[str, ...]]:
     """Return the category of every firm-period at its cell's base period; unknown is one."""
     n = sum(cell.rows.size for cell in cells)
     if tighten is None:
@@ -382,9 +385,7 @@ def _notes(
     if (pool.y > 0).all():
         yield message("margins.no_zeros")
     elif not (low > 0 or high < 0):
-        yield message(
-            "margins.not_detectable", estimate=extensive.estimate, low=low, high=high
-        )
+        yield message("margins.not_detectable", estimate=extensive.estimate, low=low, high=high)
     if by_category:
         yield from _on_signs(by_category, tighten)
     outside = ~bounds.used
