@@ -20,6 +20,7 @@ KINDS = {  # shares of always, moved in, moved out, never
     "in": (0.50, 0.15, 0.00, 0.35),
     "out": (0.50, 0.00, 0.15, 0.35),
     "both": (0.40, 0.15, 0.10, 0.35),
+    "nobody": (0.65, 0.00, 0.00, 0.35),
 }
 EFFECT = 0.1
 
@@ -100,6 +101,12 @@ def test_bounds_miss_where_support_moves_firms_both_ways(moved, misses):
     """
     _, _, covered = run("both", moved)
     assert (covered < 0.5) if misses else (covered >= band()[0])
+
+
+def test_the_interval_is_not_too_short_where_support_moves_nobody():
+    """Which side is trimmed is chance then, and the bounds are no smooth function of the data."""
+    _, _, covered = run("nobody", "alike")
+    assert covered >= band()[0]
 
 
 def test_bounds_hold_within_categories_that_move_one_way_each():

@@ -14,6 +14,7 @@ from exportimpact.plots import _style
 from exportimpact.plots.event_study import draw_event_study
 from exportimpact.plots.ladder import draw_ladder
 from exportimpact.plots.love import draw_love
+from exportimpact.plots.margins import draw_margins
 from exportimpact.plots.overlap import draw_overlap
 from exportimpact.plots.paths import draw_paths
 
@@ -34,6 +35,7 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
         "event_study": draw_event_study,
         "ladder": draw_ladder,
         "love": draw_love,
+        "margins": draw_margins,
         "overlap": draw_overlap,
         "paths": draw_paths,
     }

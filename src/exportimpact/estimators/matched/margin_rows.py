@@ -123,8 +123,11 @@ class Margins:
         shown = table[columns].to_string(index=False, float_format=lambda v: f"{v:,.4g}", na_rep="")
         lines = [self._title, *shown.splitlines()]
         lines += [f"Assumed: {a}" for a in self.assumptions]
-        lines += [f"Note: {note}" for note in self.notes]
-        return "\n".join(lines[:20])
+        room = 20 - len(lines)
+        lines += [f"Note: {note}" for note in self.notes[:room]]
+        if len(self.notes) > room:
+            lines[-1] = f"{len(self.notes) - room + 1} more notes, see .notes"
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         said = [*(f"Assumed: {a}" for a in self.assumptions), *map(str, self.notes)]

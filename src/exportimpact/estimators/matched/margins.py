@@ -266,20 +266,15 @@ def _sides_to_one(cell: Cell) -> FloatArray:
 def _groups(
     design: Any, cells: list[Cell], tighten: str | None
 ) -> tuple[IntArray, tuple[str, ...]]:
-    """Return the category of every firm-period at its cell's base period; unknown is one."""
-    n = sum(cell.rows.size for cell in cells)
+    """Return the category of every firm-period at its cell's base period, and their names."""
     if tighten is None:
-        return np.zeros(n, dtype=np.int64), ("",)
+        return np.zeros(sum(cell.rows.size for cell in cells), dtype=np.int64), ("",)
     column = design.panel.baseline(tighten)
     values = np.concatenate([column.values[cell.rows, cell.base_index] for cell in cells])
-    known = np.isfinite(values)
-    distinct, code = np.unique(values[known], return_inverse=True)
-    names = [f"{v:g}" if column.categories is None else column.categories[int(v)] for v in distinct]
-    group = np.full(n, len(names), dtype=np.int64)
-    group[known] = code.reshape(-1)
-    if not known.all():
-        names.append(str(message("margins.unknown")))
-    return group, tuple(names)
+    distinct, code = np.unique(values, return_inverse=True)
+    named = column.categories
+    names = (f"{v:g}" if named is None else named[int(v)] for v in distinct)
+    return code.reshape(-1), tuple(names)
 
 
 def _estimated(pool: Pooled, tighten: str | None) -> tuple[Mapping[str, Contrast], Bounds]:
