@@ -40,36 +40,39 @@ def draw_margins(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     axes = house.new_axes(ax, 1.9 + _STEP * (len(_ROWS) + 1))
     house.quiet(axes, grid="x")
     axes.axvline(0, color=house.MUTED, linewidth=0.9)
-    rows = table.set_index("quantity")
+    numbers = _numbers(table)
+    labels = dict(zip(table["quantity"], table["label"].astype(str), strict=True))
     for place, name in enumerate(_ROWS):
-        row = rows.loc[name]
-        axes.hlines(-place, row["ci_low"], row["ci_high"], color=house.CAUSAL, lw=3.2, alpha=0.5)
-        axes.plot([row["estimate"]], [-place], "o", ms=6, mec=house.CAUSAL, mfc=house.CAUSAL)
-        shown = _with_interval(row["estimate"], row["ci_low"], row["ci_high"])
-        _words(axes, -place, str(row["label"]), shown)
-    _bounds(axes, -len(_ROWS), rows)
+        estimate, low, high = numbers[name]
+        axes.hlines(-place, low, high, color=house.CAUSAL, lw=3.2, alpha=0.5)
+        axes.plot([estimate], [-place], "o", ms=6, mec=house.CAUSAL, mfc=house.CAUSAL)
+        _words(axes, -place, labels[name], _with_interval(*numbers[name]))
+    _bounds(axes, -len(_ROWS), numbers)
     axes.set_yticks([])
     axes.set_ylim(-len(_ROWS) - 0.45, 0.85)
     axes.margins(x=0.06)
-    unit, outcome = str(rows.loc["total", "unit"]), str(rows.loc["total", "outcome"])
+    unit, outcome = (str(table[name].iloc[0]) for name in ("unit", "outcome"))
     axes.set_xlabel(str(message("plot.in_unit", unit=unit)), **house.words(house.SMALL))
-    share = rows.loc["extensive"]
-    told = message(
-        "plot.margins_told",
-        change=_with_interval(share["estimate"], share["ci_low"], share["ci_high"], "+.1f"),
-    )
+    told = message("plot.margins_told", change=_with_interval(*numbers["extensive"], "+.1f"))
     house.headings(axes, str(message("plot.effect_on", outcome=outcome)), str(told))
     house.key(axes, _handles(), inches=0.5)
     return axes
 
 
-def _bounds(axes: Axes, at: float, rows: pd.DataFrame) -> None:
+def _numbers(table: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
+    """Return estimate and interval of every quantity."""
+    columns = (table[name].astype(float) for name in ("estimate", "ci_low", "ci_high"))
+    return dict(zip(table["quantity"], zip(*columns, strict=True), strict=True))
+
+
+def _bounds(axes: Axes, at: float, numbers: dict[str, tuple[float, float, float]]) -> None:
     """Draw the bounds as a bar, the interval for the effect, and the raw difference."""
-    low, high = (float(rows.loc[f"intensive_{end}", "estimate"]) for end in ("low", "high"))
-    effect, raw = rows.loc["intensive_effect"], rows.loc["intensive_raw"]
-    axes.hlines(at, effect["ci_low"], effect["ci_high"], color=house.COMPARISON, lw=3.2, alpha=0.5)
+    low, high = numbers["intensive_low"][0], numbers["intensive_high"][0]
+    _, reach_low, reach_high = numbers["intensive_effect"]
+    axes.hlines(at, reach_low, reach_high, color=house.COMPARISON, lw=3.2, alpha=0.5)
     axes.hlines(at, low, high, color=house.COMPARISON, lw=8)
-    axes.plot([raw["estimate"]], [at], "s", ms=6, mec=house.DESCRIPTIVE, mfc="white")
+    look: dict[str, Any] = {"mec": house.DESCRIPTIVE, "mfc": "white"}
+    axes.plot([numbers["intensive_raw"][0]], [at], "s", ms=6, **look)
     shown = message("plot.margins_bounds", low=f"{low:,.4g}", high=f"{high:,.4g}")
     _words(axes, at, str(message("plot.margins_intensive")), str(shown))
 

@@ -23,7 +23,7 @@ doi:10.48550/arXiv.2008.12720
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ import numpy as np
 from exportimpact._typing import AnyArray, FloatArray, IntArray
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.cell import Cell
+from exportimpact.core.cellset import Errors
 from exportimpact.core.protocols import SealedLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.step import Step
@@ -40,6 +41,7 @@ from exportimpact.estimators.matched.weighting import Weighting
 from exportimpact.language import Message, message
 from exportimpact.numerics import lee
 from exportimpact.numerics.distributions import t_quantile, t_two_sided
+from exportimpact.numerics.influence import Block, Influence
 from exportimpact.numerics.lee import Bounds, Contrast
 from exportimpact.numerics.margins import contrasts
 
@@ -47,6 +49,8 @@ _FIRST = ("total", "extensive", "intensive_raw")
 _ADD_UP = ("extensive_part", "intensive_part", "extensive_at_comparison_mean",
            "intensive_at_supported_share", "extensive_at_supported_mean",
            "intensive_at_comparison_share")  # fmt: skip
+_AMONG = {"intensive_raw", "intensive_low", "intensive_high", "log_raw", "log_low", "log_high"}
+"""Rows to which exporters alone contribute."""
 _LEVEL = 0.95
 _ROUNDING = 1e-12
 """Of shares: below it a difference is rounding, and has no sign."""
@@ -126,14 +130,9 @@ def margins(
     pool = Pooled.of(sealed, event_time, tighten)
     _check_outcome(pool)
     found, bounds = _estimated(pool, tighten)
-    unit = sealed.outcome_spec.unit or str(message("margins.unit"))
-    results = {name: pool.result(one, event_time) for name, one in found.items()}
-    rows = tuple(
-        pool.row(name, one, results[name], "log points" if name.startswith("log") else unit)
-        for name, one in found.items()
-    )
-    by_category = tuple(pool.by_category(event_time)) if tighten else ()
-    result = results["total"]
+    result = pool.result(found["total"], event_time)
+    rows = pool.rows_of(found, result)
+    by_category = pool.by_category(result) if tighten else ()
     return Margins(
         estimand=result.estimand,
         step=Step.VI if randomised and not _matched(sealed) else result.step,
@@ -141,7 +140,7 @@ def margins(
         by_category=by_category,
         tighten=tighten,
         trimmed=bounds.trimmed,
-        assumptions=_assumptions(sealed, rows, tighten, randomised=randomised),
+        assumptions=_assumptions(rows, tighten, randomised=randomised),
         notes=(*_notes(pool, rows, by_category, bounds, tighten), *result.notes),
     )
 
@@ -180,6 +179,7 @@ class Pooled:
         """Return the sample of the cells since support, or of one event time."""
         since = [cell for cell in design.cells() if cell.event_time >= 0]
         cells = [cell for cell in since if event_time in (None, cell.event_time)]
+        cells.sort(key=lambda cell: (cell.cohort, cell.period))
         if not cells:
             raise _no_cell(event_time, since)
         wide = design.wide()
@@ -199,58 +199,98 @@ class Pooled:
             names=names,
         )
 
-    def result(self, contrast: Contrast, event_time: int | None) -> EstimationResult:
-        """Return a result of one row whose error is that of the contrast; its estimate is 0.
-
-        A cell's share in the contrast is what its firms add to it; the average over cells counts
-        the influence of cohort sizes.
-        """
+    def result(self, total: Contrast, event_time: int | None) -> EstimationResult:
+        """Return the total effect, one row."""
         cells = CellBuilder(self.design, Weighting(change=False), event_time=event_time)
-        start = 0
-        for cell in self.cells:
-            part = slice(start, start := start + cell.rows.size)
-            g, w, own = contrast.influence[part], self.within[part], self.d[part] == 1
-            means = [float(w[side] @ g[side]) for side in (own, ~own)]
-            psi = w * (g - np.where(own, *means))
-            cells.add(cell, estimate=sum(means), influence=psi, sampled=True)
+        for cell, part in zip(self.cells, self._parts(), strict=True):
+            mean, psi = self._share(total, part)
+            cells.add(cell, estimate=mean, influence=psi, sampled=True)
         return cells.result().overall("simple")
 
-    def row(self, name: str, one: Contrast, result: EstimationResult, unit: str) -> MarginRow:
-        """Return the row of a contrast whose error is that of `result`."""
-        assert result.rows is not None  # an overall row
-        error = result.cells.errors(result.cells.gradient(result.rows), result.rows)
-        exporters = name.startswith(("intensive_raw", "intensive_low", "intensive_high", "log"))
-        chosen = self.y > 0 if exporters else np.ones(self.y.size, dtype=bool)
-        size = 100.0 if name == "extensive" else 1.0
-        noise = _ROUNDING * size if name == "extensive" else 0.0
-        estimate, std_error = size * one.value, size * float(error.std_error[0])
-        return MarginRow(
-            quantity=name,
-            estimate=0.0 if abs(estimate) < noise else estimate,
-            std_error=0.0 if std_error < noise else std_error,
-            df=float(error.df[0]),
-            unit="pp" if name == "extensive" else unit,
-            supported=size * one.treated,
-            comparison=size * one.control,
-            n_supported=int(np.unique(self.rows[chosen & (self.d == 1)]).size),
-            n_comparison=int(np.unique(self.rows[chosen & (self.d == 0)]).size),
-        )
+    def rows_of(
+        self, found: Mapping[str, Contrast], result: EstimationResult
+    ) -> tuple[MarginRow, ...]:
+        """Return the rows of the table, with errors that the design gives the total effect too."""
+        everyone = np.ones(self.y.size, dtype=bool)
+        counts = {name: self.y > 0 if name in _AMONG else everyone for name in found}
+        unit = self.design.outcome_spec.unit or str(message("margins.unit"))
+        units = {name: "log points" if name.startswith("log") else unit for name in found}
+        units["extensive"] = "pp"
+        return self._rows(found, units, counts, result)
 
-    def by_category(self, event_time: int | None) -> Iterator[MarginRow]:
-        """Yield the extensive margin of each category that has firms on both sides."""
+    def by_category(self, result: EstimationResult) -> tuple[MarginRow, ...]:
+        """Return the extensive margin of each category that has firms on both sides."""
+        found, counts = {}, {}
         for code, name in enumerate(self.names):
             inside = self.group == code
-            mass = [float(self.w[inside & (self.d == side)].sum()) for side in (1, 0)]
-            if min(mass) <= 0:
-                continue
-            # A category's share is a mean over its firms, as a mean among exporters is.
-            one = lee.raw_difference((self.y > 0).astype(float), inside, self.d, self.w)
-            row = self._only(inside).row("extensive", one, self.result(one, event_time), "pp")
-            yield replace(row, quantity=name)
+            if min(float(self.w[inside & (self.d == side)].sum()) for side in (1, 0)) > 0:
+                # A category's share is a mean over its firms, as a mean among exporters is.
+                exports = (self.y > 0).astype(float)
+                found[name] = lee.raw_difference(exports, inside, self.d, self.w)
+                counts[name] = inside
+        return self._rows(found, dict.fromkeys(found, "pp"), counts, result)
 
-    def _only(self, inside: AnyArray) -> Pooled:
-        arrays = {k: getattr(self, k)[inside] for k in ("rows", "y", "d", "within", "w", "group")}
-        return Pooled(self.design, self.cells, names=self.names, **arrays)
+    def _rows(
+        self,
+        found: Mapping[str, Contrast],
+        units: Mapping[str, str],
+        counts: Mapping[str, AnyArray],
+        result: EstimationResult,
+    ) -> tuple[MarginRow, ...]:
+        errors = self._errors(list(found.values()), result)
+        rows = []
+        for (name, one), error, df in zip(found.items(), errors.std_error, errors.df, strict=True):
+            size, noise = (100.0, 100 * _ROUNDING) if units[name] == "pp" else (1.0, 0.0)
+            value, std_error = size * one.value, size * float(error)
+            sides = (counts[name] & (self.d == side) for side in (1, 0))
+            n_supported, n_comparison = (int(np.unique(self.rows[s]).size) for s in sides)
+            rows.append(
+                MarginRow(
+                    quantity=name,
+                    estimate=0.0 if abs(value) < noise else value,
+                    std_error=0.0 if std_error < noise else std_error,
+                    df=float(df),
+                    unit=units[name],
+                    supported=size * one.treated,
+                    comparison=size * one.control,
+                    n_supported=n_supported,
+                    n_comparison=n_comparison,
+                )
+            )
+        return tuple(rows)
+
+    def _errors(self, found: list[Contrast], result: EstimationResult) -> Errors:
+        """Return errors of contrasts: their influence cell by cell, then that of cohort sizes."""
+        cells, row, n = result.cells, result.rows, self.design.units.size
+        assert row is not None
+        assert cells.influence is not None
+        psi = np.zeros((n, len(found)))
+        means = np.zeros((len(self.cells), len(found)))
+        for c, (cell, part) in enumerate(zip(self.cells, self._parts(), strict=True)):
+            for k, one in enumerate(found):
+                means[c, k], own = self._share(one, part)
+                firms, whole = self.design.propagated(cell, own)
+                psi[firms, k] += n * row.weights[0, c] * whole
+        n_columns = cells.moments.total.shape[1]
+        by_size = np.concatenate([row.size_gradient(m, n_columns) for m in means.T])
+        psi += cells.influence.combine(by_size.T).dense()
+        inside = np.unique(np.concatenate([block.rows for block in cells.influence.blocks]))
+        block = Block(inside, np.arange(len(found)), psi[inside])
+        moments = Influence(n, len(found), (block,)).moments(
+            self.design.cohort_codes, self.design.cluster_codes
+        )
+        return cells.errors_beside(moments, row)
+
+    def _share(self, one: Contrast, part: slice) -> tuple[float, FloatArray]:
+        """Return what a cell's firms add to a contrast, and its influence within the cell."""
+        g, w, own = one.influence[part], self.within[part], self.d[part] == 1
+        means = [float(w[side] @ g[side]) for side in (own, ~own)]
+        return sum(means), w * (g - np.where(own, *means))
+
+    def _parts(self) -> Iterator[slice]:
+        start = 0
+        for cell in self.cells:
+            yield slice(start, start := start + cell.rows.size)
 
 
 def _matched(design: Any) -> bool:
@@ -356,7 +396,7 @@ def _no_cell(event_time: int | None, since: list[Cell]) -> NotIdentifiedError:
 
 
 def _assumptions(
-    design: Any, rows: tuple[MarginRow, ...], tighten: str | None, *, randomised: bool
+    rows: tuple[MarginRow, ...], tighten: str | None, *, randomised: bool
 ) -> tuple[Message, ...]:
     extensive = next(row for row in rows if row.quantity == "extensive")
     by = "lot" if randomised else "match"
