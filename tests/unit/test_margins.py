@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import exportimpact as ei
 from exportimpact.matching import EntropyBalancing, Exact, InverseProbability, Nearest
@@ -161,6 +162,8 @@ def test_by_lot_is_for_the_user_to_say(frame):
     plain = design_of(frame)
     with pytest.raises(ei.ExportImpactError, match="EI-E55"):
         ei.margins(plain)
+    with pytest.raises(ei.ExportImpactError, match="EI-E10"):
+        ei.margins(frame)
     result = ei.margins(plain, randomised=True)
     assert str(result.step) == "VI"
     assert "as the user says" in str(result.assumptions[0])
@@ -250,6 +253,17 @@ def test_it_shows_itself_and_draws(found):
     assert ei.plot.draw(exhibit).get_xlabel() == axes.get_xlabel() == "in KRW m"
     with pytest.raises(AttributeError):
         found.trimmed = 0.5
+
+
+def test_where_no_error_is_known_none_is_shown(frame):
+    matcher = Nearest(classifier=LogisticRegression(), folds=2, replace=True)
+    result = ei.margins(design_of(frame).match(matcher), tighten="sector")
+    table = rows(result)
+    assert table["estimate"].drop(["intensive_effect", "log_effect"]).notna().all()
+    assert table[["std_error", "ci_low", "ci_high"]].isna().all(axis=None)
+    assert "no row has a standard error" in said(result)
+    assert "detectably" not in said(result)
+    assert ei.plot.margins(result).get_xlabel() == "in KRW m"
 
 
 def test_the_seal_is_named(frame):

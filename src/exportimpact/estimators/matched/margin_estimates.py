@@ -32,7 +32,7 @@ from exportimpact._typing import AnyArray, FloatArray, IntArray
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.cell import Cell
 from exportimpact.core.cellset import Errors
-from exportimpact.core.protocols import SealedLike
+from exportimpact.core.estimator import as_sealed
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.step import Step
 from exportimpact.errors import CapabilityError, InputError, NotIdentifiedError
@@ -86,7 +86,7 @@ def margins(
     Raises
     ------
     CapabilityError
-        EI-E55 for a design that is neither matched nor randomised.
+        EI-E10 for what is no design, EI-E55 for one that is neither matched nor randomised.
     InputError
         EI-E56 when the outcome is not in levels of zero and above.
     NotIdentifiedError
@@ -125,8 +125,8 @@ def margins(
     >>> list(found.table()["quantity"])[:3]
     ['total', 'extensive', 'intensive_raw']
     """
-    _check_design(design, randomised=randomised)
-    sealed = design if isinstance(design, SealedLike) else design.seal(exploratory=True)
+    sealed = as_sealed(design, "ei.margins")
+    _check_design(sealed, randomised=randomised)
     pool = Pooled.of(sealed, event_time, tighten)
     _check_outcome(pool)
     found, bounds = _estimated(pool, tighten)
@@ -419,7 +419,7 @@ def _notes(
     low, high = extensive.estimate - half, extensive.estimate + half
     if (pool.y > 0).all():
         yield message("margins.no_zeros")
-    elif not (low > 0 or high < 0):
+    elif low <= 0 <= high:
         yield message("margins.not_detectable", estimate=extensive.estimate, low=low, high=high)
     if by_category:
         yield from _on_signs(by_category, tighten)
