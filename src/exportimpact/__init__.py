@@ -29,6 +29,7 @@ from exportimpact.errors import ExportImpactError, ExportImpactWarning
 if TYPE_CHECKING:
     from exportimpact import did, matched, matching, plot, synthetic
     from exportimpact.diagnostics import diagnose
+    from exportimpact.estimators.matched import margins
     from exportimpact.evaluation import Comparison, Evaluation, Objective, Plan, compare, evaluate
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
@@ -66,6 +67,7 @@ __all__ = [
     "estimate_many",
     "estimator",
     "evaluate",
+    "margins",
     "matched",
     "matching",
     "plot",
@@ -87,6 +89,7 @@ _LATER = {
     "Objective": "exportimpact.evaluation",
     "Plan": "exportimpact.evaluation",
     "evaluate": "exportimpact.evaluation",
+    "margins": "exportimpact.estimators.matched",
     "write_report": "exportimpact.report",
     "run_study": "exportimpact.study",
     "verify": "exportimpact.study",

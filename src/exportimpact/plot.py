@@ -1,5 +1,25 @@
 """Figures: each takes what it draws and ``ax=``, and returns the axes."""
 
-from exportimpact.plots import bacon, comparison, draw, event_study, ladder, love, overlap, paths
+from exportimpact.plots import (
+    bacon,
+    comparison,
+    draw,
+    event_study,
+    ladder,
+    love,
+    margins,
+    overlap,
+    paths,
+)
 
-__all__ = ["bacon", "comparison", "draw", "event_study", "ladder", "love", "overlap", "paths"]
+__all__ = [
+    "bacon",
+    "comparison",
+    "draw",
+    "event_study",
+    "ladder",
+    "love",
+    "margins",
+    "overlap",
+    "paths",
+]

@@ -99,6 +99,26 @@ def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
         "event_study": evaluation.event_study(),
         "ladder": ladder_table(evaluation),
         "love": balance_of(3).assign(threshold=0.1),
+        "margins": pd.DataFrame(
+            {
+                "outcome": HANGUL,
+                "label": "a & b",
+                "quantity": [
+                    "total",
+                    "extensive",
+                    "extensive_part",
+                    "intensive_part",
+                    "intensive_raw",
+                    "intensive_low",
+                    "intensive_high",
+                    "intensive_effect",
+                ],
+                "estimate": [3.0, 2.0, 1.0, 2.0, 4.0, 1.0, 5.0, np.nan],
+                "ci_low": [1.0, 1.0, 0.0, 1.0, 2.0, 0.5, 4.0, 0.6],
+                "ci_high": [5.0, 3.0, 2.0, 3.0, 6.0, 1.5, 6.0, 5.9],
+                "unit": "KRW m",
+            }
+        ),
         "overlap": pd.DataFrame(
             {
                 "score": HANGUL,

@@ -159,9 +159,32 @@ class CellSet:
     def errors(self, gradient: FloatArray, rows: Rows) -> Errors:
         """Return the errors of functions of `rows` with this gradient."""
         used = rows.used(gradient.shape[1])
-        thin = ((rows.weights != 0) & self.thin).any(axis=1)
+        return self._errors(self.moments, gradient, used, self._thin_rows(rows))
+
+    def errors_beside(self, moments: Moments, row: Rows) -> Errors:
+        """Return the errors of other estimates from the same firms as a single row's.
+
+        Parameters
+        ----------
+        moments : Moments
+            Of the estimates' influence functions, each a column.
+        row : Rows
+        """
+        n = moments.total.shape[1]
+        inside = self.moments.size(row.used(self.moments.total.shape[1]))
+        beside = replace(moments, members=np.repeat(inside, n, axis=1).astype(np.int64))
+        thin = np.repeat(self._thin_rows(row), n)
+        return self._errors(beside, np.eye(n), np.eye(n, dtype=bool), thin)
+
+    def _thin_rows(self, rows: Rows) -> BoolArray:
+        thin: BoolArray = ((rows.weights != 0) & self.thin).any(axis=1)
+        return thin
+
+    def _errors(
+        self, moments: Moments, gradient: FloatArray, used: BoolArray, thin: BoolArray
+    ) -> Errors:
         return errors_of(
-            self.moments,
+            moments,
             gradient,
             used,
             np.ones_like(thin) if self.no_error else thin,

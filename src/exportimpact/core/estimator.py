@@ -119,15 +119,7 @@ def _wrapped(estimate: Callable[..., EstimationResult]) -> Callable[..., Estimat
     def wrapper(
         self: Any, design: DesignLike, *, rng: Rng = None, shared: Shared | None = None
     ) -> EstimationResult:
-        if not isinstance(design, DesignLike):
-            raise CapabilityError(
-                "EI-E10",
-                f"{self.spec.title} estimates a Design, not a {type(design).__name__}: without one "
-                "nobody has said who is compared with whom. Pass ei.Design(panel, support, "
-                "outcome=...), sealed or not.",
-                got=type(design).__name__,
-            )
-        sealed = design if isinstance(design, SealedLike) else design.seal(exploratory=True)
+        sealed = as_sealed(design, self.spec.title)
         _check_capabilities(self.spec, sealed)
         given: dict[str, Any] = {"rng": seeded(rng, sealed.hash)} if "rng" in takes else {}
         if "shared" in takes:
@@ -143,6 +135,25 @@ def _wrapped(estimate: Callable[..., EstimationResult]) -> Callable[..., Estimat
         return result
 
     return wrapper
+
+
+def as_sealed(design: Any, title: str) -> SealedLike:
+    """Return the design with a seal: its own, or an exploratory one.
+
+    Raises
+    ------
+    CapabilityError
+        EI-E10 for what is no design.
+    """
+    if not isinstance(design, DesignLike):
+        raise CapabilityError(
+            "EI-E10",
+            f"{title} estimates a Design, not a {type(design).__name__}: without one nobody has "
+            "said who is compared with whom. Pass ei.Design(panel, support, outcome=...), sealed "
+            "or not.",
+            got=type(design).__name__,
+        )
+    return design if isinstance(design, SealedLike) else design.seal(exploratory=True)
 
 
 def _check_capabilities(spec: EstimatorSpec, design: DesignLike) -> None:

@@ -88,7 +88,7 @@ class EstimationResult:
             ci_high, p_value, n_supported, n_comparison; with clusters above the firm also
             n_supported_clusters, n_comparison_clusters.
         """
-        _check_level(level)
+        check_level(level)
         errors, estimate = self._errors(), self._estimates()
         half = t_quantile(0.5 + level / 2, errors.df) * errors.std_error
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -123,7 +123,7 @@ class EstimationResult:
         DataFrame
             percent, percent_low, percent_high, percent_unit, counterfactual, ratio.
         """
-        _check_level(level)
+        check_level(level)
         return relative_effects(
             self.cells, self._rows(), self._errors(), self.estimand.scale, level
         )
@@ -512,7 +512,8 @@ def _check_time(option: str, value: object) -> None:
         )
 
 
-def _check_level(level: float) -> None:
+def check_level(level: float) -> None:
+    """Refuse what is no coverage; EI-I08."""
     if not 0 < level < 1:
         raise InputError(
             "EI-I08",

@@ -5,6 +5,7 @@ from exportimpact.plots.comparison import comparison
 from exportimpact.plots.event_study import event_study
 from exportimpact.plots.ladder import ladder, ladder_table
 from exportimpact.plots.love import love
+from exportimpact.plots.margins import margins
 from exportimpact.plots.overlap import overlap
 from exportimpact.plots.paths import paths
 from exportimpact.plots.registry import DRAWINGS, draw, figure_svg
@@ -19,6 +20,7 @@ __all__ = [
     "ladder",
     "ladder_table",
     "love",
+    "margins",
     "overlap",
     "paths",
 ]

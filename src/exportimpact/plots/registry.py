@@ -16,6 +16,7 @@ from exportimpact.plots.comparison import draw_comparison
 from exportimpact.plots.event_study import draw_event_study
 from exportimpact.plots.ladder import draw_ladder
 from exportimpact.plots.love import draw_love
+from exportimpact.plots.margins import draw_margins
 from exportimpact.plots.overlap import draw_overlap
 from exportimpact.plots.paths import draw_paths
 
@@ -38,6 +39,7 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
         "event_study": draw_event_study,
         "ladder": draw_ladder,
         "love": draw_love,
+        "margins": draw_margins,
         "overlap": draw_overlap,
         "paths": draw_paths,
     }
