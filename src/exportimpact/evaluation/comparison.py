@@ -154,15 +154,18 @@ class Comparison:
         frame["unit"] = own_unit(estimand.scale, estimand.unit)
         frame["factor"] = own_factor(estimand.scale)
         frame["estimand"] = str(estimand)
-        frame["test"] = self._verdict
-        return Exhibit("comparison", "comparison", frame, {"estimate": str(frame["unit"].iloc[0])})
+        frame["test"] = str(self._verdict)
+        units = {"estimate": str(frame["unit"].iloc[0])}
+        notes = (self._verdict, *self.notes)
+        return Exhibit("comparison", "comparison", frame, units, notes)
 
     @property
-    def _verdict(self) -> str:
+    def _verdict(self) -> Message:
         test = self.test
         if test.p_value is None:
-            return str(test.reason)
-        return str(message("compare.test", p_value=p_text(test.p_value)))
+            assert test.reason is not None
+            return test.reason
+        return message("compare.test", p_value=p_text(test.p_value))
 
     def __repr__(self) -> str:
         shown = self.table().drop(columns=["outcome", "p_value"]).head(6)
@@ -170,7 +173,7 @@ class Comparison:
         lines = [f"Comparison: {self.estimand}"]
         lines += _text(shown)
         lines += ["Differences to the first:", *_text(apart)]
-        lines.append(self._verdict)
+        lines.append(str(self._verdict))
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines[:20])
 
@@ -178,7 +181,7 @@ class Comparison:
         notes = "".join(f"<li>{escape(str(note))}</li>" for note in self.notes)
         return (
             f"<p>{escape(str(self.estimand))}</p>{self.table().to_html(index=False)}"
-            f"{self.differences().to_html(index=False)}<p>{escape(self._verdict)}</p>"
+            f"{self.differences().to_html(index=False)}<p>{escape(str(self._verdict))}</p>"
             f"<ul>{notes}</ul>"
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from typing import Any
 
 import pandas as pd
 
+from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.finding import Finding
 from exportimpact.core.protocols import DesignLike, SealedLike
 from exportimpact.core.result import EstimationResult
@@ -50,6 +51,8 @@ class Evaluation:
     plan : Plan
     known : oracle, mapping or None
         Known effects of a synthetic panel.
+    exhibits : mapping of outcome to tuple of Exhibit
+        What belongs to an outcome and to no single rung, such as a comparison of estimators.
     """
 
     sealed: SealedLike
@@ -57,6 +60,7 @@ class Evaluation:
     findings: Mapping[str, tuple[Finding, ...]]
     plan: Plan
     known: Known | None = None
+    exhibits: Mapping[str, tuple[Exhibit, ...]] = field(default_factory=dict)
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -262,6 +266,7 @@ def evaluate(
     *,
     plan: Plan | None = None,
     known: Known | None = None,
+    exhibits: Mapping[str, Sequence[Exhibit]] | None = None,
 ) -> Evaluation:
     """Put results and findings of one panel into an evaluation.
 
@@ -278,6 +283,9 @@ def evaluate(
     known : oracle or mapping, optional
         Known effects of a synthetic panel: anything with ``value(estimand)``, or the average effect
         of each outcome in its own unit.
+    exhibits : mapping of outcome to sequence of Exhibit, optional
+        What else the report shows of an outcome: ``compare(results).exhibit``, or that of
+        subgroups or margins.
 
     Raises
     ------
@@ -303,13 +311,19 @@ def evaluate(
     plan = Plan() if plan is None else plan
     rungs = ladder.build_rungs(made, name)
     given = findings if isinstance(findings, Mapping) else {name: findings}
-    for asked in (*given, *(o.outcome for o in plan.objectives), *plan.declared_effects):
+    shown = {outcome: tuple(of) for outcome, of in (exhibits or {}).items()}
+    for asked in (*given, *(o.outcome for o in plan.objectives), *plan.declared_effects, *shown):
         if asked not in outcomes:
             raise _no_outcome(asked, outcomes)
     for objective in plan.objectives:
         objectives.check_unit(objective, ladder.headline(rungs, objective.outcome))
     return Evaluation(
-        sealed=primary, rungs=rungs, findings=_all_findings(rungs, given), plan=plan, known=known
+        sealed=primary,
+        rungs=rungs,
+        findings=_all_findings(rungs, given),
+        plan=plan,
+        known=known,
+        exhibits=shown,
     )
 
 

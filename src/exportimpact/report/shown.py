@@ -10,16 +10,21 @@ import pandas as pd
 from pandas.api import types
 
 from exportimpact.core.exhibit import Exhibit
-from exportimpact.evaluation import Evaluation, Rung
-from exportimpact.evaluation.quantities import significant
+from exportimpact.evaluation import Evaluation
+from exportimpact.evaluation.quantities import p_text, significant
 from exportimpact.language import known_ids, message
 from exportimpact.plots import DRAWINGS, figure_svg
 from exportimpact.report import grids
 from exportimpact.report.grids import Column, Grid
-from exportimpact.report.tables import exhibit_name, own_exhibits
+from exportimpact.report.tables import Shown, shown_exhibits
 
 MOST_ROWS = 30
 """Longer tables are files beside the page."""
+_FOR_DRAWING: Mapping[str, frozenset[str]] = {
+    "comparison": frozenset({"outcome", "shown", "causal", "unit", "factor", "estimand", "test"}),
+    "bacon": frozenset({"outcome", "scale", "unit"}),
+}
+"""Columns that figures need and readers of a table do not."""
 _LABELS = frozenset({"cohort", "period", "event_time", "treated", "untreated"})
 
 
@@ -39,9 +44,10 @@ class ExhibitPart:
 def figures(evaluation: Evaluation) -> dict[str, str]:
     """Return every exhibit that has a drawing as SVG, by the name of its table."""
     found: dict[str, str] = {}
-    for rung, exhibit in _all(evaluation):
+    for shown in _all(evaluation):
+        exhibit = shown.exhibit
         if exhibit.kind in DRAWINGS:
-            found[exhibit_name(evaluation, rung, exhibit)] = figure_svg(
+            found[shown.name] = figure_svg(
                 exhibit.kind,
                 exhibit.table,
                 name=f"exhibit-{len(found) + 1}",
@@ -52,28 +58,25 @@ def figures(evaluation: Evaluation) -> dict[str, str]:
 
 
 def parts(evaluation: Evaluation, inline: Mapping[str, Any]) -> list[ExhibitPart]:
-    """Return what the page shows of each exhibit, in the order of the rungs."""
-    return [
-        _part(rung, exhibit, exhibit_name(evaluation, rung, exhibit), inline)
-        for rung, exhibit in _all(evaluation)
-    ]
+    """Return what the page shows of each exhibit, outcome by outcome."""
+    return [_part(shown, inline) for shown in _all(evaluation)]
 
 
-def _all(evaluation: Evaluation) -> Iterator[tuple[Rung, Exhibit]]:
-    for rung in evaluation.rungs:
-        for exhibit in own_exhibits(rung):
-            yield rung, exhibit
+def _all(evaluation: Evaluation) -> Iterator[Shown]:
+    for outcome in evaluation.outcomes:
+        yield from shown_exhibits(evaluation, outcome)
 
 
-def _part(rung: Rung, exhibit: Exhibit, name: str, inline: Mapping[str, Any]) -> ExhibitPart:
+def _part(shown: Shown, inline: Mapping[str, Any]) -> ExhibitPart:
+    exhibit, rung = shown.exhibit, shown.rung
     short = len(exhibit.table) <= MOST_ROWS
     return ExhibitPart(
-        outcome=rung.outcome,
-        method=", ".join(filter(None, (rung.label, rung.variant))),
+        outcome=shown.outcome,
+        method="" if rung is None else ", ".join(filter(None, (rung.label, rung.variant))),
         title=_title(exhibit),
-        figure=inline.get(name),
-        grid=_grid(exhibit, name) if short else None,
-        source=f"tables/{name}.csv",
+        figure=inline.get(shown.name),
+        grid=_grid(exhibit, shown.name) if short else None,
+        source=f"tables/{shown.name}.csv",
         notes=tuple(map(str, exhibit.notes)),
     )
 
@@ -84,25 +87,36 @@ def _title(exhibit: Exhibit) -> str:
 
 
 def _grid(exhibit: Exhibit, name: str) -> Grid:
+    hidden = _FOR_DRAWING.get(exhibit.kind, frozenset())
     columns = [
         _column(str(column), values, exhibit.units.get(str(column), ""))
         for column, values in exhibit.table.items()
+        if column not in hidden
     ]
     return grids.grid(exhibit.table, _title(exhibit), name, columns)
 
 
 def _column(name: str, values: pd.Series, unit: str) -> Column:
     """Return a column shown by what it holds."""
-    id = f"column.{name}"
+    id = "column.method" if name == "estimator" else f"column.{name}"
     header = str(message(id)) if id in known_ids() else name.replace("_", " ").capitalize()
     header = f"{header}, {unit}" if unit else header
     if types.is_bool_dtype(values):
         return Column(header, lambda row: "yes" if row[name] else "no", "")
     if name in _LABELS:
-        return Column(header, lambda row: grids.text(row[name]))
+        return Column(header, lambda row: _label(row[name]))
+    if name == "p_value":
+        return Column(header, lambda row: p_text(grids.real(row[name])))
     if types.is_integer_dtype(values):
         return Column(header, lambda row: grids.count(row[name]))
     if types.is_numeric_dtype(values):
         return Column(header, lambda row: significant(grids.real(row[name])))
     longest = max((len(str(v)) for v in values), default=0)
-    return Column(header, lambda row: grids.text(row[name]), "wide" if longest > 40 else "")
+    look = "wide" if longest > 40 else ""
+    return Column(header, lambda row: grids.text(row[name]).replace("_", " "), look)
+
+
+def _label(value: Any) -> str:
+    """Return a period or event time; a row of mixed columns has made it a float."""
+    whole = isinstance(value, float) and value.is_integer()
+    return grids.text(int(value) if whole else value)

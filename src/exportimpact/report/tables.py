@@ -167,9 +167,8 @@ def _by_outcome(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
         for rung in evaluation.rungs:
             if rung.outcome == outcome:
                 yield cells_name(evaluation, rung), _cells(evaluation, rung)
-                for exhibit in own_exhibits(rung):
-                    name = exhibit_name(evaluation, rung, exhibit)
-                    yield name, exhibit.table.reset_index(drop=True)
+        for shown in shown_exhibits(evaluation, outcome):
+            yield shown.name, shown.exhibit.table.reset_index(drop=True)
 
 
 def _cells(evaluation: Evaluation, rung: Rung) -> pd.DataFrame:
@@ -179,17 +178,37 @@ def _cells(evaluation: Evaluation, rung: Rung) -> pd.DataFrame:
     return frame
 
 
-def own_exhibits(rung: Rung) -> Iterator[Exhibit]:
-    """Yield what the rung's method shows; what its match shows has a section of its own."""
-    for exhibit in rung.result.exhibits:
-        if exhibit.kind not in KINDS:
-            yield exhibit
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An exhibit with the outcome and the rung that it belongs to; no rung where it is all's.
+
+    Attributes
+    ----------
+    outcome, name : str
+        `name` is that of its table and figure.
+    rung : Rung or None
+    exhibit : Exhibit
+    """
+
+    outcome: str
+    name: str
+    rung: Rung | None
+    exhibit: Exhibit
 
 
-def exhibit_name(evaluation: Evaluation, rung: Rung, exhibit: Exhibit) -> str:
-    """Return the name of an exhibit's table and figure."""
-    part = file_names(evaluation)[rung.outcome]
-    return f"exhibit_{part}_{slug(rung.key)}_{slug(exhibit.id)}"
+def shown_exhibits(evaluation: Evaluation, outcome: str) -> Iterator[Shown]:
+    """Yield what belongs to the outcome, then what each rung's method shows.
+
+    What its match shows is no part of it and has a section of its own.
+    """
+    part = file_names(evaluation)[outcome]
+    for exhibit in evaluation.exhibits.get(outcome, ()):
+        yield Shown(outcome, f"exhibit_{part}_{slug(exhibit.id)}", None, exhibit)
+    for rung in evaluation.rungs:
+        for exhibit in rung.result.exhibits if rung.outcome == outcome else ():
+            if exhibit.kind not in KINDS:
+                name = f"exhibit_{part}_{slug(rung.key)}_{slug(exhibit.id)}"
+                yield Shown(outcome, name, rung, exhibit)
 
 
 def _not_identified(evaluation: Evaluation) -> pd.DataFrame:

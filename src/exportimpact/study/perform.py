@@ -25,6 +25,7 @@ from exportimpact.study.assemble import (
     placebo_designs,
     plan,
 )
+from exportimpact.study.beside import beside
 
 if TYPE_CHECKING:
     from exportimpact.study.file import StudyFile
@@ -105,7 +106,14 @@ def perform(
         findings = _findings(file, sealed, results, placebo)
         say("putting the rungs side by side")
         known = _known(synthetic)
-        evaluation = evaluate(sealed[0], results, findings, plan=plan(file.study), known=known)
+        evaluation = evaluate(
+            sealed[0],
+            results,
+            findings,
+            plan=plan(file.study),
+            known=known,
+            exhibits={design.outcome: beside(results, design.outcome) for design in sealed},
+        )
         return Performed(file, inputs, sealed, pairs, results, evaluation, _numbers(evaluation))
 
 
