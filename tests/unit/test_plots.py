@@ -81,6 +81,23 @@ def test_event_study_takes_axes_and_aggregates(result):
     assert caught.value.code == "EI-R05"
 
 
+def test_bacon_draws_every_comparison_and_the_coefficient():
+    bench = ei.synthetic.scenario("staggered_dynamic").draw(n_firms=300, n_periods=8, seed=1)
+    design = ei.Design(bench.panel, bench.support, outcome="ln_exports")
+    found = ei.did.TwoWayFixedEffects().estimate(design)
+    axes = ei.plot.bacon(found)
+    table = next(e.table for e in found.exhibits if e.kind == "bacon")
+    for marker, kind in (("o", "never"), ("^", "later"), ("X", "earlier")):
+        (line,) = drawn(axes, marker)
+        expected = 100 * table.loc[table["kind"] == kind, "weight"]
+        np.testing.assert_allclose(line.get_xdata(), expected)
+    heights = [line.get_ydata()[0] for line in drawn(axes, "None")]
+    assert any(np.isclose(heights, found.overall().estimate))
+    with pytest.raises(ei.ExportImpactError, match="controls") as caught:
+        ei.plot.bacon(ei.did.event_study(design))
+    assert caught.value.code == "EI-E44"
+
+
 def test_ladder_marks_step_four_as_not_causal(evaluation):
     axes = ladder(evaluation)
     labels = [t for t in texts(axes) if t.startswith("Step")]
@@ -96,6 +113,16 @@ def test_ladder_marks_step_four_as_not_causal(evaluation):
 def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
     tables = {
         "comparison": ei.compare([rung.result for rung in evaluation.rungs]).exhibit.table,
+        "bacon": pd.DataFrame(
+            {
+                "outcome": HANGUL,
+                "scale": "logged",
+                "unit": None,
+                "kind": ["never", "later", "earlier"],
+                "weight": [0.7, 0.2, 0.1],
+                "estimate": [0.1, 0.2, -0.3],
+            }
+        ),
         "event_study": evaluation.event_study(),
         "ladder": ladder_table(evaluation),
         "love": balance_of(3).assign(threshold=0.1),

@@ -133,6 +133,22 @@ def normal_matrix(groups: Groups) -> FloatArray:
     return total
 
 
+def coefficients(groups: Groups, bread: FloatArray) -> FloatArray:
+    """Return the coefficients of regressors and periods, (k + periods,).
+
+    Parameters
+    ----------
+    groups : Groups
+    bread : (k + periods, k + periods)
+        Inverse of `normal_matrix`.
+    """
+    score = np.zeros(bread.shape[0])
+    for start, stop in groups.chunks():
+        weighted = groups.y[start:stop] * groups.size[start:stop, None]
+        score += np.einsum("gt,gtk->k", weighted, groups.swept(start, stop))
+    return np.asarray(bread @ score)
+
+
 def leverage(groups: Groups, bread: FloatArray) -> FloatArray:
     """Return how each observation moves each coefficient, (n_groups, n_periods, k).
 

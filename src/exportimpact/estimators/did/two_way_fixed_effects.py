@@ -8,7 +8,8 @@ firms that are supported already serve as comparison firms, and effects of late 
 negatively. The exhibits show the weights.
 
 The coefficients come from linearmodels; firms that share cohort and observed periods enter as one
-weighted row, which leaves every coefficient as it is. Influence functions are computed here.
+weighted row, which leaves every coefficient as it is. Controls, which differ from firm to firm, are
+partialled out first (Frisch, Waugh & Lovell). Influence functions are computed here.
 
 References
 ----------
@@ -84,6 +85,15 @@ class TwoWayFixedEffects:
     ----------
     Goodman-Bacon (2021), doi:10.1016/j.jeconom.2021.03.014; de Chaisemartin & D'Haultfoeuille
     (2020), doi:10.1257/aer.20181169
+
+    Examples
+    --------
+    >>> import exportimpact as ei
+    >>> bench = ei.synthetic.scenario("staggered_dynamic").draw(n_firms=300, n_periods=8, seed=1)
+    >>> design = ei.Design(bench.panel, bench.support, outcome="ln_exports")
+    >>> result = TwoWayFixedEffects().estimate(design)
+    >>> [exhibit.id for exhibit in result.exhibits]
+    ['twfe_weights', 'twfe_sensitivity', 'bacon']
     """
 
     spec: ClassVar[EstimatorSpec]
@@ -185,6 +195,9 @@ class _Data:
     start : (n_groups,)
         Index of each group's first supported period, n_periods for firms without support.
     groups : Groups
+        Firms that share all regressors; with controls every firm is its own group.
+    shared : tuple of two arrays
+        Group of each firm, and a firm of each group, where cohort and observed periods are shared.
     times : (k,) or None
         Event time of each lead and lag; None for the one coefficient of the static regression.
     without_control : int
@@ -195,6 +208,7 @@ class _Data:
     weight: FloatArray
     start: IntArray
     groups: Groups
+    shared: tuple[IntArray, IntArray]
     times: IntArray | None
     without_control: int
 
@@ -210,10 +224,8 @@ class _Data:
         for values in controls:
             known &= np.isfinite(values)
         without = int(seen.sum() - known.sum())
-        if controls:
-            code, first = two_way.alone(known)
-        else:
-            code, first = two_way.alike(design.cohort_codes, known)
+        shared = two_way.alike(design.cohort_codes, known)
+        code, first = two_way.alone(known) if controls else shared
         event = np.where(start[:, None] < ordinals.size, _event_times(design, start), np.nan)[first]
         times = _leads_and_lags(design, event, known[first]) if options.dynamic else None
         seen = known[first]
@@ -222,7 +234,7 @@ class _Data:
         X = np.concatenate([support * 1.0, *(c[:, :, None] for c in own)], axis=2)
         y, size = two_way.group_means(history.outcome, history.weight, code, seen)
         groups = Groups(code, seen, y, X * seen[:, :, None], size)
-        return cls(history.outcome, history.weight, start[first], groups, times, without)
+        return cls(history.outcome, history.weight, start[first], groups, shared, times, without)
 
     def place(self, event_time: int) -> int | None:
         """Return the coefficient that stands for an event time, None if there is none."""
@@ -285,16 +297,30 @@ def _fit(data: _Data, options: TwoWayFixedEffects) -> tuple[FloatArray, FloatArr
     NotIdentifiedError
         EI-E40, EI-E41 when there is no unique solution.
     """
-    import pandas as pd
-    from linearmodels.panel import PanelOLS
-
-    groups = data.groups
+    groups, n_controls = data.groups, len(options.controls)
     matrix = two_way.normal_matrix(groups) if groups.size.size else np.zeros((1, 1))
     scale = np.sqrt(np.diagonal(matrix))
     scaled = matrix / np.where(scale > 0, np.outer(scale, scale), 1.0)
     if np.linalg.matrix_rank(scaled, tol=1e-9, hermitian=True) < scale.size:
         raise _dependent(data, options)
-    bread = np.linalg.inv(scaled) / np.outer(scale, scale)
+    bread: FloatArray = np.linalg.inv(scaled) / np.outer(scale, scale)
+    if not n_controls:
+        return _by_linearmodels(groups), bread
+    k = groups.X.shape[2] - n_controls
+    of_controls = two_way.coefficients(groups, bread)[k : k + n_controls]
+    code, first = data.shared
+    rest, seen = data.outcome.copy(), groups.seen[groups.code[first]]
+    rest[groups.code >= 0] -= groups.X[:, :, k:] @ of_controls
+    y, size = two_way.group_means(rest, data.weight, code, seen)
+    found = _by_linearmodels(Groups(code, seen, y, groups.X[groups.code[first], :, :k], size))
+    return np.concatenate([found[:k], of_controls, found[k:]]), bread
+
+
+def _by_linearmodels(groups: Groups) -> FloatArray:
+    """Return the coefficients of the groups' regressors and periods."""
+    import pandas as pd
+    from linearmodels.panel import PanelOLS
+
     group, t = np.nonzero(groups.seen)
     half = groups.size[group] / 2
     columns = np.concatenate([groups.columns(*chunk) for chunk in groups.chunks()])[group, t]
@@ -310,7 +336,7 @@ def _fit(data: _Data, options: TwoWayFixedEffects) -> tuple[FloatArray, FloatArr
         check_rank=False,
     )
     found = model.fit(cov_type="unadjusted").params
-    return np.asarray(found[names], dtype=float), bread
+    return np.asarray(found[names], dtype=float)
 
 
 def _dependent(data: _Data, options: TwoWayFixedEffects) -> NotIdentifiedError:
