@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exportimpact.did import GroupTime, TwoPeriod
+from exportimpact.did import GroupTime, Imputation, TwoPeriod
 from exportimpact.matched import Benchmark
 
 SEED = st.integers(0, 2**32 - 1)
@@ -22,6 +22,8 @@ ESTIMATORS = [
     pytest.param(GroupTime(adjust="weighting"), X, id="weighting"),
     pytest.param(GroupTime(adjust="doubly_robust"), X | {"comparison": "not_yet"}, id="robust"),
     pytest.param(TwoPeriod(), {}, id="two_period"),
+    pytest.param(Imputation(leads=2), {}, id="imputation"),
+    pytest.param(Imputation(effects="kind"), X, id="imputation_effects"),
     pytest.param(Benchmark(strata=("kind",)), {}, id="benchmark"),
 ]
 every_estimator = pytest.mark.parametrize(("estimator", "options"), ESTIMATORS)
