@@ -65,7 +65,7 @@ class Dense:
         return found
 
     def leads(self, dummies):
-        """Coefficients of further columns on untreated observations, and their covariance by firm."""
+        """Coefficients of further columns, and their covariance by firm."""
         X = np.column_stack([dummies, self.X])
         solve, y = self.solve(X), self.rows["y"].to_numpy()[self.untreated]
         coefficients = solve @ y

@@ -152,9 +152,9 @@ class Imputation:
         for _, own in groupby(supported, key=lambda c: c.cohort):
             imputed = []
             for cell in own:
-                kept = model.fit.estimable(cell.supported, cell.period_index)
-                kept &= model.known[cell.supported]
-                dropped += int((~kept).sum())
+                known = model.known[cell.supported]
+                kept = known & model.fit.estimable(cell.supported, cell.period_index)
+                dropped += int((known & ~kept).sum())
                 if kept.any():
                     imputed.append(_restricted(cell, kept))
                 else:
