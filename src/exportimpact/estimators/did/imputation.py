@@ -170,11 +170,11 @@ class Imputation:
         """Add the cells of one cohort."""
         if not cells:
             return
-        fit, design = model.fit, model.fit.design
+        fit, regressors = model.fit, model.fit.regressors
         share = [c.weights[: c.supported.size] for c in cells]
         share = [u / u.sum() for u in share]
         contrasts = [
-            design.contrast(c.supported, c.period_index, u)
+            regressors.contrast(c.supported, c.period_index, u)
             for c, u in zip(cells, share, strict=True)
         ]
         psi = fit.influence(np.stack(contrasts, axis=1))
