@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exportimpact.did import GroupTime, Intertemporal, TwoPeriod
+from exportimpact.did import GroupTime, Imputation, Intertemporal, TwoPeriod
 from exportimpact.matched import Benchmark
 
 SEED = st.integers(0, 2**32 - 1)
@@ -23,6 +23,8 @@ ESTIMATORS = [
     pytest.param(GroupTime(adjust="doubly_robust"), X | {"comparison": "not_yet"}, id="robust"),
     pytest.param(TwoPeriod(), {}, id="two_period"),
     pytest.param(Intertemporal(), {"comparison": "not_yet"}, id="intertemporal"),
+    pytest.param(Imputation(leads=2), {}, id="imputation"),
+    pytest.param(Imputation(effects="kind"), X, id="imputation_effects"),
     pytest.param(Benchmark(strata=("kind",)), {}, id="benchmark"),
 ]
 every_estimator = pytest.mark.parametrize(("estimator", "options"), ESTIMATORS)

@@ -65,9 +65,8 @@ def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
 def anticipation(design: Any, result: EstimationResult) -> Iterator[Finding]:
     """Return whether the last period before support (and its window) is in line with earlier ones.
 
-    Against a universal base that is the mean over the cells before support, or the cells of the base
-    period where these are estimates themselves; cells with varying bases are left to the test of
-    trends.
+    Against a universal base that is the mean over the cells before support, or over those of the
+    base period where it is an estimate itself; varying bases are left to the test of trends.
     """
     if "no_anticipation" not in result.provenance.requires.names():
         return

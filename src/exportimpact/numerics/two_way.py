@@ -36,7 +36,7 @@ class Solved:
     ----------
     inverse : (m, m)
     null : (m, r)
-        Basis of the directions that the matrix does not determine.
+        Basis of the directions that the matrix does not determine, in units of the largest `scale`.
     """
 
     inverse: FloatArray
@@ -50,7 +50,7 @@ class Solved:
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class Regressors:
     """What is observed, and the regressors of each firm.
 
     Attributes
@@ -169,9 +169,11 @@ class TwoWay:
 
     Attributes
     ----------
-    design : Design
+    regressors : Regressors
     solved : Solved
         Of the normal matrix.
+    outcome : (n, T)
+        0 where there is none.
     moments : (m,)
         The right-hand side.
     theta : (m,)
@@ -179,7 +181,7 @@ class TwoWay:
         Outcome less the fitted untreated outcome, in every period where there is an outcome.
     """
 
-    design: Design
+    regressors: Regressors
     solved: Solved
     outcome: FloatArray
     moments: FloatArray
@@ -188,15 +190,15 @@ class TwoWay:
 
     def estimable(self, rows: IntArray, t: int) -> BoolArray:
         """Return for which of the firms `rows` the untreated outcome of period t is determined."""
-        g, k, periods = self.design.shape
+        g, k, periods = self.regressors.shape
         null = self.solved.null
         if null.shape[1] == g + k:  # Only shifts that the firm effects undo.
             return np.ones(rows.size, dtype=bool)
         directions = null.reshape(g + k, periods, -1)
-        share, moved = self.design.share[rows], np.zeros(rows.size, dtype=bool)
-        own = self.design.codes()[rows]
+        share, moved = self.regressors.share[rows], np.zeros(rows.size, dtype=bool)
+        own = self.regressors.codes()[rows]
         for direction in np.moveaxis(directions, 2, 0):
-            path = direction[own] + self.design.X[rows] @ direction[g:]
+            path = direction[own] + self.regressors.X[rows] @ direction[g:]
             change = path[:, t] - np.einsum("it,it->i", share, path)
             moved |= np.abs(change) > _ESTIMABLE
         return ~moved
@@ -206,9 +208,9 @@ class TwoWay:
 
         Estimate less truth is about its sum over firms.
         """
-        residual = np.where(self.design.share > 0, self.gap, 0.0)
-        scores = residual * self.design.weight[:, None]
-        return self.design.combined(scores, -self.solved.inverse @ contrasts)
+        residual = np.where(self.regressors.share > 0, self.gap, 0.0)
+        scores = residual * self.regressors.weight[:, None]
+        return self.regressors.combined(scores, -self.solved.inverse @ contrasts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,19 +257,19 @@ def two_way(
     n = outcome.shape[0]
     inside = observed.any(axis=1)
     count = np.maximum(observed.sum(axis=1), 1)
-    design = Design(
+    regressors = Regressors(
         share=observed / count[:, None],
         weight=np.where(inside, weight, 0.0),
         X=_standardised(np.zeros((n, 0)) if X is None else X, np.where(inside, weight, 0.0)),
         groups=_rows_by(group),
     )
     y = np.where(np.isfinite(outcome), outcome, 0.0)
-    solved = solve(*design.normal())
-    moments = design.scores(design.within(y) * design.weight[:, None])
+    solved = solve(*regressors.normal())
+    moments = regressors.scores(regressors.within(y) * regressors.weight[:, None])
     theta = solved.inverse @ moments
-    rest = y - design.predicted(theta)
-    gap = rest - np.einsum("it,it->i", design.share, rest)[:, None]
-    return TwoWay(design, solved, y, moments, theta, gap)
+    rest = y - regressors.predicted(theta)
+    gap = rest - np.einsum("it,it->i", regressors.share, rest)[:, None]
+    return TwoWay(regressors, solved, y, moments, theta, gap)
 
 
 def with_dummies(
@@ -284,19 +286,19 @@ def with_dummies(
     columns : (n_cells, c)
         Which cells make up each dummy, 0 or 1.
     """
-    design, w = fit.design, fit.design.weight
-    B = np.stack([design.contrast(rows, t, w[rows]) for _, rows, t in cells], axis=1) @ columns
-    inner = design.within(fit.outcome)
+    regressors, w = fit.regressors, fit.regressors.weight
+    B = np.stack([regressors.contrast(rows, t, w[rows]) for _, rows, t in cells], axis=1) @ columns
+    inner = regressors.within(fit.outcome)
     moments = np.array([w[rows] @ inner[rows, t] for _, rows, t in cells])
-    D = columns.T @ _overlap(design, cells) @ columns
+    D = columns.T @ _overlap(regressors, cells) @ columns
     solved = solve(D - B.T @ fit.solved.inverse @ B, np.diagonal(D))
     delta = solved.inverse @ (columns.T @ moments - B.T @ fit.theta)
     theta = fit.theta - fit.solved.inverse @ (B @ delta)
-    rest = fit.outcome - design.predicted(theta)
+    rest = fit.outcome - regressors.predicted(theta)
     for (_, rows, t), value in zip(cells, columns @ delta, strict=True):
         rest[rows, t] -= value
-    scores = design.within(rest) * w[:, None]
-    influence = design.combined(scores, -fit.solved.inverse @ B @ solved.inverse)
+    scores = regressors.within(rest) * w[:, None]
+    influence = regressors.combined(scores, -fit.solved.inverse @ B @ solved.inverse)
     for (_, rows, t), loading in zip(cells, columns @ solved.inverse, strict=True):
         influence[rows] += scores[rows, t][:, None] * loading
     determined = solved.determined(np.eye(delta.size))
@@ -319,15 +321,15 @@ def solve(A: FloatArray, scale: FloatArray) -> Solved:
     return Solved(half @ half.T, vectors[:, ~kept] / root[:, None] * root.max(initial=0.0))
 
 
-def _overlap(design: Design, cells: Sequence[tuple[int, IntArray, int]]) -> FloatArray:
+def _overlap(regressors: Regressors, cells: Sequence[tuple[int, IntArray, int]]) -> FloatArray:
     """Return the cross-products of the cells' dummies within firms, (n_cells, n_cells)."""
     out = np.zeros((len(cells), len(cells)))
     for a, (key, rows, _) in enumerate(cells):
-        means = design.weight[rows] @ design.share[rows]
+        means = regressors.weight[rows] @ regressors.share[rows]
         for b, (other, _, t) in enumerate(cells):
             if other == key:
                 out[a, b] = -means[t]
-        out[a, a] += design.weight[rows].sum()
+        out[a, a] += regressors.weight[rows].sum()
     return out
 
 

@@ -152,9 +152,9 @@ class Imputation:
         for _, own in groupby(supported, key=lambda c: c.cohort):
             imputed = []
             for cell in own:
-                kept = model.fit.estimable(cell.supported, cell.period_index)
-                kept &= model.known[cell.supported]
-                dropped += int((~kept).sum())
+                known = model.known[cell.supported]
+                kept = known & model.fit.estimable(cell.supported, cell.period_index)
+                dropped += int((known & ~kept).sum())
                 if kept.any():
                     imputed.append(_restricted(cell, kept))
                 else:
@@ -170,11 +170,11 @@ class Imputation:
         """Add the cells of one cohort."""
         if not cells:
             return
-        fit, design = model.fit, model.fit.design
+        fit, regressors = model.fit, model.fit.regressors
         share = [c.weights[: c.supported.size] for c in cells]
         share = [u / u.sum() for u in share]
         contrasts = [
-            design.contrast(c.supported, c.period_index, u)
+            regressors.contrast(c.supported, c.period_index, u)
             for c, u in zip(cells, share, strict=True)
         ]
         psi = fit.influence(np.stack(contrasts, axis=1))
