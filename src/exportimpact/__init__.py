@@ -29,7 +29,16 @@ from exportimpact.errors import ExportImpactError, ExportImpactWarning
 if TYPE_CHECKING:
     from exportimpact import did, matched, matching, plot, synthetic
     from exportimpact.diagnostics import diagnose
-    from exportimpact.evaluation import Comparison, Evaluation, Objective, Plan, compare, evaluate
+    from exportimpact.evaluation import (
+        Comparison,
+        Evaluation,
+        Objective,
+        Plan,
+        Subgroups,
+        compare,
+        evaluate,
+        subgroups,
+    )
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
 
@@ -56,6 +65,7 @@ __all__ = [
     "Plan",
     "SealedDesign",
     "Step",
+    "Subgroups",
     "__version__",
     "all_of",
     "any_of",
@@ -71,6 +81,7 @@ __all__ = [
     "plot",
     "run_study",
     "show_versions",
+    "subgroups",
     "synthetic",
     "verify",
     "write_report",
@@ -86,7 +97,9 @@ _LATER = {
     "Evaluation": "exportimpact.evaluation",
     "Objective": "exportimpact.evaluation",
     "Plan": "exportimpact.evaluation",
+    "Subgroups": "exportimpact.evaluation",
     "evaluate": "exportimpact.evaluation",
+    "subgroups": "exportimpact.evaluation",
     "write_report": "exportimpact.report",
     "run_study": "exportimpact.study",
     "verify": "exportimpact.study",

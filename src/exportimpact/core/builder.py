@@ -163,6 +163,7 @@ class CellBuilder:
             kept=terms.kept,
             supported=terms.supported,
             lost=sum(period >= cohort for cohort, period, _ in lost),
+            segment=_segment(self.design),
             reference="typical" if self.pool == "others" else "comparison",
         )
         cells = self._cellset()
@@ -291,6 +292,11 @@ def _together(
 
 def _clusters(codes: IntArray | None, rows: IntArray) -> int:
     return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
+
+
+def _segment(design: DesignLike) -> tuple[str, str] | None:
+    only = design.settings.get("segment")
+    return None if only is None else (str(only["column"]), str(only["label"]))
 
 
 def _without_interval(cells: CellSet) -> tuple[Message, ...]:

@@ -2,6 +2,7 @@
 
 from exportimpact.plots.comparison import comparison
 from exportimpact.plots.event_study import event_study
+from exportimpact.plots.forest import forest
 from exportimpact.plots.ladder import ladder, ladder_table
 from exportimpact.plots.love import love
 from exportimpact.plots.overlap import overlap
@@ -14,6 +15,7 @@ __all__ = [
     "draw",
     "event_study",
     "figure_svg",
+    "forest",
     "ladder",
     "ladder_table",
     "love",

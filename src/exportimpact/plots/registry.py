@@ -13,6 +13,7 @@ from exportimpact.errors import InputError, did_you_mean
 from exportimpact.plots import _style
 from exportimpact.plots.comparison import draw_comparison
 from exportimpact.plots.event_study import draw_event_study
+from exportimpact.plots.forest import draw_forest
 from exportimpact.plots.ladder import draw_ladder
 from exportimpact.plots.love import draw_love
 from exportimpact.plots.overlap import draw_overlap
@@ -34,6 +35,7 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
     {
         "comparison": draw_comparison,
         "event_study": draw_event_study,
+        "forest": draw_forest,
         "ladder": draw_ladder,
         "love": draw_love,
         "overlap": draw_overlap,
