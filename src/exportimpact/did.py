@@ -1,5 +1,5 @@
 """Difference-in-differences estimators."""
 
-from exportimpact.estimators.did import GroupTime, TwoPeriod
+from exportimpact.estimators.did import GroupTime, TripleDifference, TwoPeriod
 
-__all__ = ["GroupTime", "TwoPeriod"]
+__all__ = ["GroupTime", "TripleDifference", "TwoPeriod"]

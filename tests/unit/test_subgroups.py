@@ -354,8 +354,8 @@ def test_size_and_coverage_of_interactions():
     for seed in range(draws):
         equal = ei.subgroups(
             ei.did.GroupTime(),
-            design_of(drawn("cohort_sizes", n_firms=300, seed=seed)),
-            "region",
+            design_of(drawn("staggered_dynamic", n_firms=500, seed=seed)),
+            "industry",
         )
         rejected += equal.test.p_value < 0.05
         bench = drawn(n_firms=400, seed=seed)

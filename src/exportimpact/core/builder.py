@@ -48,6 +48,10 @@ class CellBuilder:
     pool : comparison pool, when it is not the design's
     event_time : the only event time that is estimated, when it is one
     orthogonal : whether estimates do not move, to first order, with the design's weights
+    whole : the design that was given, when `design` holds the firms whose effect it is and others
+        of it take part as well: seal, sample account and notes are those of the whole
+    strata : (n_firms,) codes from 0 of the groups that degrees of freedom are counted in; the
+        design's cohorts when not given
     """
 
     design: DesignLike
@@ -55,6 +59,8 @@ class CellBuilder:
     pool: Pool | None = None
     event_time: int | None = None
     orthogonal: bool = False
+    whole: DesignLike | None = None
+    strata: IntArray | None = None
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -166,15 +172,15 @@ class CellBuilder:
             segment=_segment(self.design),
             reference="typical" if self.pool == "others" else "comparison",
         )
-        cells = self._cellset()
+        cells, given = self._cellset(), self.whole or self.design
         return EstimationResult(
-            provenance=Provenance.of(self.estimator, self.design),
+            provenance=Provenance.of(self.estimator, given),
             estimand=estimand,
             cells=cells,
-            design=self.design,
+            design=given,
             sample=self._account(),
             own_exhibits=tuple(self._exhibits),
-            notes=(*self.design.facts, *self._notes, *_without_interval(cells)),
+            notes=(*given.facts, *self._notes, *_without_interval(cells)),
             not_identified=failed,
             labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},
         )
@@ -207,6 +213,7 @@ class CellBuilder:
         sizes = np.array([self.design.member_weights(int(g)).sum() / n for g in cohorts])
         blocks = [b for k in range(n_cohorts) for b in self._blocks(k, int(cohorts[k]), n_cells)]
         influence = Influence(n, 3 * n_cells + n_cohorts, tuple(blocks))
+        strata = self.design.cohort_codes if self.strata is None else self.strata
         return CellSet(
             index=index,
             estimate=np.array([e.estimate for e in self._entries]),
@@ -218,7 +225,7 @@ class CellBuilder:
                 2 * n_cells + np.arange(n_cells),
             ),
             counts=self._counts(cells),
-            moments=influence.moments(self.design.cohort_codes, self.design.cluster_codes),
+            moments=influence.moments(strata, self.design.cluster_codes),
             influence=influence,
             clustered=self.design.cluster_codes is not None,
             no_error=self._terms().no_error and not self.orthogonal,
@@ -265,7 +272,7 @@ class CellBuilder:
             used[rows, entry.cell.period_index] = True
             if self.pool not in _COMPARISONS:
                 used[rows, entry.cell.base_index] = True
-        account = self.design.account
+        account = (self.whole or self.design).account
         firms, firm_periods = account.remaining
         return account.drop(
             "estimate",

@@ -12,40 +12,20 @@ Callaway & Sant'Anna (2021), doi:10.1016/j.jeconom.2020.12.001; adjustments as i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, get_args
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-import numpy as np
-
-from exportimpact._typing import Adjust, FloatArray
+from exportimpact._typing import Adjust
 from exportimpact.core.assumption import Requirement, all_of, any_of
 from exportimpact.core.builder import CellBuilder
-from exportimpact.core.cell import Cell
 from exportimpact.core.estimator import estimator
-from exportimpact.core.many import Shared, content_key
-from exportimpact.core.protocols import DesignLike, WideLike
+from exportimpact.core.many import Shared
+from exportimpact.core.protocols import DesignLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
-from exportimpact.errors import InputError, did_you_mean
-from exportimpact.language import Message, message
+from exportimpact.estimators.did.two_groups import NEEDS, Models, check_adjust
+from exportimpact.language import message
 from exportimpact.numerics import two_by_two
-from exportimpact.numerics.regression import (
-    LeastSquares,
-    Logit,
-    dependent_columns,
-    least_squares,
-    logit,
-    separating_column,
-)
-
-_NEEDS: dict[Adjust, Requirement] = {
-    "none": all_of("parallel_trends"),
-    "regression": all_of("parallel_trends_given_x", "outcome_model"),
-    "weighting": all_of("parallel_trends_given_x", "overlap", "propensity_model"),
-    "doubly_robust": all_of(
-        "parallel_trends_given_x", "overlap", any_of("outcome_model", "propensity_model")
-    ),
-}
 
 
 @estimator(
@@ -56,7 +36,7 @@ _NEEDS: dict[Adjust, Requirement] = {
     step="V-b",
     requires=all_of(
         "no_anticipation",
-        any_of(*_NEEDS.values()),
+        any_of(*NEEDS.values()),
     ),
     blind_to={"same_measurement": "reports that support inflates look like an effect"},
     accepts={"weights", "matched", "not_yet", "rejected", "covariates"},
@@ -88,17 +68,11 @@ class GroupTime:
     adjust: Adjust = "doubly_robust"
 
     def __post_init__(self) -> None:
-        if self.adjust not in get_args(Adjust):
-            raise InputError(
-                "EI-E08",
-                f"adjust={self.adjust!r} is unknown; it decides what is assumed of covariates. "
-                f"{did_you_mean(str(self.adjust), get_args(Adjust))}",
-                adjust=self.adjust,
-            )
+        check_adjust(self.adjust)
 
     def requirement(self, design: DesignLike) -> Requirement:
         """Return what this configuration assumes on this design."""
-        return all_of("no_anticipation", *_NEEDS[self.as_used(design).adjust].parts)
+        return all_of("no_anticipation", *NEEDS[self.as_used(design).adjust].parts)
 
     def as_used(self, design: DesignLike) -> GroupTime:
         """Return the configuration that gives the same on this design: none without covariates."""
@@ -124,97 +98,19 @@ class GroupTime:
         """
         wide, cells = design.wide(), CellBuilder(design, self)
         adjust = self.as_used(design).adjust
-        models = _Models(wide, Shared() if shared is None else shared)
+        models = Models(wide, Shared() if shared is None else shared)
         for cell in design.cells():
-            dy, d, w = wide.change(cell), cell.is_supported, cell.weights
-            if adjust == "none":
-                effect, psi = two_by_two.difference(dy, d, w)
-                cells.add(cell, estimate=effect, influence=psi, sampled=True)
-                continue
             reason = models.prepare(cell, adjust)
             if reason is not None:
                 cells.not_identified(cell, reason)
                 continue
+            dy, d, w = wide.change(cell), cell.is_supported, cell.weights
             effect, psi = models.estimate(adjust, dy, d, w)
             cells.add(cell, estimate=effect, influence=psi, sampled=True)
         if self.adjust == "none" and design.settings["covariates"]:
             cells.note(message("note.covariates_unused", estimator=self.spec.title))
         if models.trimmed:
-            cells.note(message("note.trimmed", firms=models.trimmed, limit=0.995))
+            cells.note(
+                message("note.trimmed", firms=models.trimmed, limit=two_by_two.MAX_PROPENSITY)
+            )
         return cells.result()
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """What a cell's sample gives before its outcome is looked at."""
-
-    score: Logit | None = None
-    reason: Message | None = None
-    trimmed: int = 0
-
-
-@dataclass(eq=False)
-class _Models:
-    """First-step fits of the cell at hand; what does not vary between cells is fitted once."""
-
-    wide: WideLike
-    shared: Shared
-    trimmed: int = 0
-    _key: tuple[int, bytes] | None = None
-    _X: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
-    _fit: _Fit = field(default_factory=_Fit)
-
-    def prepare(self, cell: Cell, adjust: Adjust) -> Message | None:
-        """Load the cell's covariates and propensity; return why it is not identified, if so."""
-        rows = cell.rows
-        key = (cell.base_index, rows.tobytes())
-        if key == self._key:
-            return self._fit.reason
-        self._key = key
-        X = self.wide.covariates(cell)
-        present = np.concatenate([[True], (X[:, 1:] != 0).any(axis=0)])
-        self._X = X = X[:, present]
-        names = tuple(n for n, there in zip(self.wide.names, present, strict=True) if there)
-        scored, d = adjust != "regression", cell.is_supported
-        content = content_key("logit", scored, names, X, d, cell.weights)
-        self._fit = self.shared.get(content, lambda: _fitted(X, d, cell.weights, names, scored))
-        self.trimmed = max(self.trimmed, self._fit.trimmed)
-        return self._fit.reason
-
-    def estimate(
-        self, adjust: Adjust, dy: FloatArray, d: FloatArray, w: FloatArray
-    ) -> tuple[float, FloatArray]:
-        """Return effect and influence of the prepared cell."""
-        if adjust == "regression":
-            return two_by_two.regression(dy, d, w, self._X, self._line(dy, d, w))
-        score = self._fit.score
-        assert score is not None
-        if adjust == "weighting":
-            return two_by_two.weighting(dy, d, w, self._X, score)
-        return two_by_two.doubly_robust(dy, d, w, self._X, self._line(dy, d, w), score)
-
-    def _line(self, dy: FloatArray, d: FloatArray, w: FloatArray) -> LeastSquares:
-        other = d == 0
-        return least_squares(self._X[other], dy[other], w[other])
-
-
-def _fitted(
-    X: FloatArray, d: FloatArray, w: FloatArray, names: tuple[str, ...], scored: bool
-) -> _Fit:
-    """Return the propensity of a sample, or why its cells are not identified."""
-    n_comparison, k = int((d == 0).sum()), X.shape[1]
-    if n_comparison <= k:
-        return _Fit(reason=message("cell.too_few_comparison", firms=n_comparison, columns=k))
-    dependent = dependent_columns(X[d == 0])
-    if dependent.any():
-        named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
-        return _Fit(reason=message("cell.collinear", covariates=named))
-    if not scored:
-        return _Fit()
-    score = logit(X, d, w)
-    if not score.converged:
-        return _Fit(reason=message("cell.separated", covariate=names[separating_column(X, d)]))
-    kept = score.probability[d == 0] < two_by_two.MAX_PROPENSITY
-    if not kept.any():
-        return _Fit(reason=message("cell.no_overlap"))
-    return _Fit(score, trimmed=int((~kept).sum()))
