@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from exportimpact import did, matched, matching, plot, synthetic
     from exportimpact.diagnostics import diagnose
     from exportimpact.estimators.matched import margins
-    from exportimpact.evaluation import Comparison, Evaluation, Objective, Plan, compare, evaluate
+    from exportimpact.evaluation import (
+        Comparison,
+        Evaluation,
+        Objective,
+        Plan,
+        Subgroups,
+        compare,
+        evaluate,
+        subgroups,
+    )
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
 
@@ -57,6 +66,7 @@ __all__ = [
     "Plan",
     "SealedDesign",
     "Step",
+    "Subgroups",
     "__version__",
     "all_of",
     "any_of",
@@ -73,6 +83,7 @@ __all__ = [
     "plot",
     "run_study",
     "show_versions",
+    "subgroups",
     "synthetic",
     "verify",
     "write_report",
@@ -88,8 +99,10 @@ _LATER = {
     "Evaluation": "exportimpact.evaluation",
     "Objective": "exportimpact.evaluation",
     "Plan": "exportimpact.evaluation",
+    "Subgroups": "exportimpact.evaluation",
     "evaluate": "exportimpact.evaluation",
     "margins": "exportimpact.estimators.matched",
+    "subgroups": "exportimpact.evaluation",
     "write_report": "exportimpact.report",
     "run_study": "exportimpact.study",
     "verify": "exportimpact.study",

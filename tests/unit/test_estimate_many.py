@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 import exportimpact as ei
 from exportimpact.core.many import Shared, content_key
-from exportimpact.estimators.did import group_time
+from exportimpact.estimators.did import two_groups
 
 
 def designs(frame, support, *, covariates=("employees", "industry"), outcomes=3, **options):
@@ -36,8 +36,8 @@ def drawn():
 def fits(monkeypatch):
     """How many logits are fitted."""
     counted = []
-    fit = group_time.logit
-    monkeypatch.setattr(group_time, "logit", lambda *a: counted.append(1) or fit(*a))
+    fit = two_groups.logit
+    monkeypatch.setattr(two_groups, "logit", lambda *a: counted.append(1) or fit(*a))
     return counted
 
 

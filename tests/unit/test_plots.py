@@ -109,6 +109,21 @@ def test_ladder_marks_step_four_as_not_causal(evaluation):
     assert len(drawn(axes, "x")) == 2
 
 
+def forest_table():
+    """Subgroups by a column whose name is not ours to read."""
+    bench = ei.synthetic.scenario("effect_by_size").draw(n_firms=300, n_periods=8, seed=1)
+    frame = bench.frame.rename(columns={"ln_exports": HANGUL, "size_class": "$규모_1$"})
+    panel = ei.Panel.from_frame(
+        frame,
+        unit="firm_id",
+        period="year",
+        outcomes=[ei.Outcome(HANGUL, scale="logged")],
+        baseline=["$규모_1$"],
+    )
+    design = ei.Design(panel, bench.support, outcome=HANGUL)
+    return ei.subgroups(ei.did.GroupTime(), design, "$규모_1$").exhibit.table
+
+
 @pytest.mark.parametrize("kind", sorted(DRAWINGS))
 def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
     tables = {
@@ -124,6 +139,7 @@ def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
             }
         ),
         "event_study": evaluation.event_study(),
+        "forest": forest_table(),
         "ladder": ladder_table(evaluation),
         "love": balance_of(3).assign(threshold=0.1),
         "margins": pd.DataFrame(

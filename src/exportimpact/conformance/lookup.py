@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from typing import Any, get_args, get_type_hints
@@ -51,7 +52,8 @@ def find(name: str) -> Any:
 def builtin() -> tuple[Any, ...]:
     """Return every registered estimator, with each value of its one `Literal` option, by name.
 
-    Estimators of matched designs come with the matchers that they are certified on.
+    Estimators of matched designs come with the matchers that they are certified on; those that need
+    a column of the user's are left out, since no scenario has it.
 
     An option that is one of a few words is part of the method: each word is another estimator on
     the scoreboard.
@@ -59,13 +61,19 @@ def builtin() -> tuple[Any, ...]:
     found: list[Any] = []
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
         cls = point.load()
-        if cls in matched_only():
+        if cls in matched_only() or _needs_arguments(cls):
             continue
         default = cls()
         variants = _variants(cls)
         found.append(default)
         found += [v for v in variants if v != default]
     return (*found, *arrangements())
+
+
+def _needs_arguments(cls: type) -> bool:
+    """Return whether nothing can be made without naming a column of the user's."""
+    empty = inspect.Parameter.empty
+    return any(option.default is empty for option in inspect.signature(cls).parameters.values())
 
 
 def _variants(cls: type) -> list[Any]:

@@ -60,6 +60,10 @@ class CellBuilder:
     common : which cells' effects the method holds equal
     per_unit : whether estimates are per unit of support received, not effects on a firm
     known_sizes : whether sizes of cells and cohorts are taken as they are in errors of aggregates
+    whole : the design that was given, when `design` holds the firms whose effect it is and others
+        of it take part as well: seal, sample account and notes are those of the whole
+    strata : (n_firms,) codes from 0 of the groups that degrees of freedom are counted in; the
+        design's cohorts when not given
     """
 
     design: DesignLike
@@ -71,6 +75,8 @@ class CellBuilder:
     common: Common = "none"
     per_unit: bool = False
     known_sizes: bool = False
+    whole: DesignLike | None = None
+    strata: IntArray | None = None
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
@@ -231,18 +237,19 @@ class CellBuilder:
             supported=terms.supported,
             lost=sum(period >= cohort for cohort, period, _ in lost),
             common=self.common,
+            segment=_segment(self.design),
             reference="typical" if self.pool == "others" else "comparison",
             per_unit=self.per_unit,
         )
-        cells = self._cellset()
+        cells, given = self._cellset(), self.whole or self.design
         return EstimationResult(
-            provenance=Provenance.of(self.estimator, self.design),
+            provenance=Provenance.of(self.estimator, given),
             estimand=estimand,
             cells=cells,
-            design=self.design,
+            design=given,
             sample=self._account(),
             own_exhibits=tuple(self._exhibits),
-            notes=(*self.design.facts, *self._notes, *_without_interval(cells)),
+            notes=(*given.facts, *self._notes, *_without_interval(cells)),
             not_identified=failed,
             labels={int(o): self.design.calendar.label(int(o)) for o in self._ordinals()},
         )
@@ -276,6 +283,7 @@ class CellBuilder:
         sizes = np.array([self.design.member_weights(int(g)).sum() / n for g in cohorts])
         blocks = [b for k in range(n_cohorts) for b in self._blocks(k, int(cohorts[k]), n_cells)]
         influence = Influence(n, 3 * n_cells + n_cohorts, tuple(blocks))
+        strata = self.design.cohort_codes if self.strata is None else self.strata
         return CellSet(
             index=index,
             estimate=np.array([c.estimate for c in cells]),
@@ -289,7 +297,7 @@ class CellBuilder:
             counts=Counts(
                 *(np.array(side) for side in zip(*(c.counts for c in cells), strict=True))
             ),
-            moments=influence.moments(self.design.cohort_codes, self.design.cluster_codes),
+            moments=influence.moments(strata, self.design.cluster_codes),
             influence=influence,
             clustered=self.design.cluster_codes is not None,
             no_error=self._terms().no_error and not self.orthogonal,
@@ -324,7 +332,7 @@ class CellBuilder:
         return [effects, Block(members, own, inside, counted)]
 
     def _account(self) -> SampleAccount:
-        account = self.design.account
+        account = (self.whole or self.design).account
         firms, firm_periods = account.remaining
         return account.drop(
             "estimate",
@@ -355,6 +363,11 @@ def _together(
 
 def _clusters(codes: IntArray | None, rows: IntArray) -> int:
     return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
+
+
+def _segment(design: DesignLike) -> tuple[str, str] | None:
+    only = design.settings.get("segment")
+    return None if only is None else (str(only["column"]), str(only["label"]))
 
 
 def _without_interval(cells: CellSet) -> tuple[Message, ...]:

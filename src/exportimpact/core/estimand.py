@@ -88,9 +88,13 @@ class Estimand(Shown):
         """The estimand in words."""
         row = "overall" if self.overall else ("table" if self.key is None else "row")
         kind = f"{self.aggregation}_{row}" if self.common == "none" else f"common_{self.common}"
+        firms = message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported)
+        if self.segment is not None:
+            column, value = self.segment
+            firms = message("estimand_firms.segment", firms=firms, column=column, value=value)
         words = message(
             f"estimand.{kind}",
-            firms=message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported),
+            firms=firms,
             outcome=self.outcome,
             scale=message(f"estimand_scale.{self.scale}", unit=self.unit or "its unit"),
             key=self.key if not isinstance(self.key, tuple) else f"{self.key[0]}, {self.key[1]}",

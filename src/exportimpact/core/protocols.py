@@ -197,6 +197,10 @@ class DesignLike(Protocol):
         """Return the weights of the cohort's firms at its base period, as given in the panel."""
         ...
 
+    def within(self, column: str, category: str | float | None = None) -> DesignLike:
+        """Return the design among the firms of one category of a baseline column."""
+        ...
+
     def seal(self, *, exploratory: bool = False) -> SealedLike:
         """Return the design with its hash."""
         ...

@@ -90,7 +90,7 @@ def check_support(design: Design) -> None:
     if not sample.cohorts.size:
         raise NotIdentifiedError(
             "EI-D07",
-            "No firm of the design is first supported inside the panel: "
+            f"No firm of the design{_only(design)} is first supported inside the panel: "
             f"{int(design.aligned.before_panel.sum())} were supported at or before its first "
             f"period, {int(design.aligned.after_panel.sum())} after its last. There is no change "
             "to measure. Check the award years against the panel's periods, and which outcome "
@@ -99,9 +99,15 @@ def check_support(design: Design) -> None:
     if design.comparison == "never" and not sample.in_never_pool.any():
         raise NotIdentifiedError(
             "EI-D08",
-            "No firm of the design was never supported, so that there is nothing to compare with. "
+            f"No firm of the design{_only(design)} was never supported, so that there is "
+            "nothing to compare with. "
             'Use comparison="not_yet" (firms supported later), or add firms without support.',
         )
+
+
+def _only(design: Design) -> str:
+    only = design.segment
+    return "" if only is None else f" (only {only.column} = {only.label} at the base period)"
 
 
 def check_matching(design: Design) -> None:
@@ -150,6 +156,7 @@ def settings_of(design: Design) -> dict[str, Any]:
         "last_period": int(calendar.ordinals[-1]),
         "panel": panel.fingerprint,
         **_matching_of(design),
+        **({} if design.segment is None else {"segment": design.segment.described()}),
         "asks": {
             "weights": panel.weight is not None,
             "matched": design.matcher is not None,

@@ -38,6 +38,8 @@ from exportimpact.design.matching.exhibits import exhibits as exhibits_of
 from exportimpact.design.matching.terms import account_of, terms_of
 from exportimpact.design.sample import Sample, draw_sample
 from exportimpact.design.seal import seal_hash
+from exportimpact.design.segments import Segment
+from exportimpact.design.segments import within as among
 from exportimpact.design.wide import Wide
 from exportimpact.language import Message
 
@@ -77,6 +79,8 @@ class Design:
         Cohorts with fewer supported firms leave the design, with a reason.
     matcher, horizon, lags, thresholds
         As in `match`, which is the usual way to set them.
+    segment : Segment, optional
+        As in `within`, which is the usual way to set it.
 
     Raises
     ------
@@ -119,6 +123,7 @@ class Design:
     horizon: int | None = None
     lags: int = 0
     thresholds: Thresholds = field(default_factory=Thresholds)
+    segment: Segment | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.covariates, str):
@@ -173,6 +178,36 @@ class Design:
         checks.check_matching(other)
         other.matching  # noqa: B018 - a match that cannot be made is refused here
         return other
+
+    def within(
+        self,
+        column: str,
+        category: str | float | None = None,
+        *,
+        at_least: float | None = None,
+        below: float | None = None,
+    ) -> Design:
+        """Return the design among the firms of one segment, supported and comparison firms alike.
+
+        Firms count by their category at the base period of the cohort that is estimated. Matching
+        is made again within the segment, and a covariate that is constant there is left out. The
+        new design is not sealed: what is looked at by segment has to be sealed by segment.
+
+        Parameters
+        ----------
+        column : str
+            Baseline column.
+        category : str or float, optional
+            The category, or a number that the column equals.
+        at_least, below : float, optional
+            Instead: the range of numbers, `below` excluded.
+
+        Raises
+        ------
+        InputError, ColumnError, NotIdentifiedError
+            EI-I12, EI-I13, EI-P33, EI-D07, EI-D08; each message says what to change.
+        """
+        return among(self, Segment(column=column, value=category, at_least=at_least, below=below))
 
     def balance(
         self, *, squares: bool = False, interactions: bool = False, cohort: int | None = None
@@ -376,10 +411,12 @@ class Design:
 
     def __repr__(self) -> str:
         firms, firm_periods = self.account.remaining
+        only = self.segment
+        segment = "" if only is None else f", only {only.column} = {only.label}"
         lines = [
             f"{type(self).__name__}: {self.outcome} ({self.outcome_spec.scale}), comparison "
             f"{self.comparison}, base {self.base}",
-            f"  firms {firms:,}, firm-periods {firm_periods:,}",
+            f"  firms {firms:,}, firm-periods {firm_periods:,}{segment}",
             *(
                 f"  supported from {self.calendar.label(g)}: {self.members(g).size:,} firms"
                 for g in self.cohorts[:8]
@@ -406,13 +443,15 @@ class Design:
             comparison=self.comparison,
             strictly_never=self.never == "strictly",
             min_supported=self.min_supported,
+            lead=self.calendar.step * (1 + self.anticipation),
+            segment=self.segment,
         )
 
     @cached_property
     def cohort_firms(self) -> dict[int, IntArray]:
         """Rows of the firms of each cohort, matched or not, increasing."""
         sample = self._sample
-        return {g: np.flatnonzero(sample.inside & (sample.first == g)) for g in self.cohorts}
+        return {g: np.flatnonzero(sample.of_cohort(g)) for g in self.cohorts}
 
     def _found(self, pool: Pool | None) -> Iterator[Cell | Unidentified]:
         if pool == "all_untreated" or pool == "all_never":

@@ -59,6 +59,7 @@ class History:
     def usable(self) -> BoolArray:
         """Which observations have all that a model needs, (n_firms, n_periods)."""
         firms = self.sample.inside & np.isfinite(self.weight)
+        firms &= self.sample.in_segment(self.reading)
         if self.wide.builder is not None:
             firms &= np.asarray(np.isfinite(self.covariates).all(axis=1))
         return np.asarray(np.isfinite(self.outcome) & firms[:, np.newaxis], dtype=bool)

@@ -51,9 +51,9 @@ class Identifier:
 
     def at_risk(self, cohort: int, pool: Pool, through: int) -> BoolArray:
         """Return the firms of the pool that stay unsupported through a period, (n_firms,)."""
-        own = self.sample.inside & (self.sample.first == cohort)
         latest = max(through, self.last_before(cohort))
-        return np.asarray(self._pool(pool, cohort, latest) & ~own, dtype=bool)
+        others = self.sample.first != cohort
+        return np.asarray(self._pool(pool, cohort, latest) & others, dtype=bool)
 
     def member_weights(self, cohort: int, members: IntArray) -> FloatArray:
         """Return the weights of `members` at the cohort's base period, 1 without a weight."""
@@ -87,7 +87,7 @@ class Identifier:
     ) -> Iterator[Cell | Unidentified]:
         calendar = self.panel.calendar
         lead = self.last_before(cohort)
-        own = self.sample.inside & (self.sample.first == cohort)
+        own, others = self.sample.of_cohort(cohort), self.sample.first != cohort
         for t, ordinal in enumerate(calendar.ordinals):
             period = int(ordinal)
             before = period <= lead
@@ -99,7 +99,7 @@ class Identifier:
                 label = calendar.label(base)
                 yield cohort, period, message("cell.no_base", base=label)
                 continue
-            comparison = self._pool(pool, cohort, max(period, base)) & ~own
+            comparison = self._pool(pool, cohort, max(period, base)) & others
             cell = self._cell(cohort, period, base, (t, b), own, comparison)
             yield cell if match is None or not isinstance(cell, Cell) else self._within(cell, match)
 
@@ -170,6 +170,11 @@ class Identifier:
         return {}
 
     def _pool(self, pool: Pool, cohort: int, latest: int) -> BoolArray:
+        base = self.panel.calendar.index(self.last_before(cohort))
+        alike = self.sample.in_segment(0 if base is None else base)
+        return self._of_pool(pool, cohort, latest) & alike
+
+    def _of_pool(self, pool: Pool, cohort: int, latest: int) -> BoolArray:
         sample, reach = self.sample, self.anticipation * self.panel.calendar.step
         if pool == "never":
             # A firm first supported soon after the panel may react in its last periods already.

@@ -10,6 +10,7 @@ from exportimpact._typing import BoolArray, Comparison, FloatArray, IntArray, Un
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.outcome import Outcome
 from exportimpact.data import NEVER, AlignedSupport, Panel
+from exportimpact.design.segments import Segment
 from exportimpact.errors import InputError
 from exportimpact.language import Message, message
 
@@ -30,6 +31,10 @@ class Sample:
     inside : (n_firms,) bool
         Whether the firm is in the design at all.
     cohorts : (n_cohorts,) ordinals
+    own : (n_firms,) bool
+        Whether the firm counts as a supported firm of its cohort; all do but for segments.
+    members : (n_firms, n_periods) bool, or None
+        Who is in the segment of the design when.
     account : SampleAccount
     """
 
@@ -39,7 +44,20 @@ class Sample:
     outside_comparison: BoolArray
     inside: BoolArray
     cohorts: IntArray
+    own: BoolArray
+    members: BoolArray | None
     account: SampleAccount
+
+    def of_cohort(self, cohort: int) -> BoolArray:
+        """Return the supported firms of a cohort, (n_firms,)."""
+        return np.asarray(self.inside & self.own & (self.first == cohort), dtype=bool)
+
+    def in_segment(self, index: IntArray | int) -> BoolArray:
+        """Return which firms are in the segment at a period (or one each), (n_firms,)."""
+        if self.members is None:
+            return np.ones(self.inside.size, dtype=bool)
+        found: BoolArray = self.members[np.arange(self.inside.size), index]
+        return found
 
 
 def draw_sample(
@@ -51,6 +69,8 @@ def draw_sample(
     comparison: Comparison,
     strictly_never: bool,
     min_supported: int,
+    lead: int,
+    segment: Segment | None,
 ) -> Sample:
     """Return the sample of a design; everything that leaves is in its account with a reason."""
     book = _Book(panel, panel.wide(outcome.name))
@@ -69,7 +89,12 @@ def draw_sample(
     first, unsupported = support.first, unsupported & ~(support.after_panel & strictly_never)
     if unbalanced != "pairwise":
         _balance(book, outcome, unbalanced)
-    starts = first[book.inside & (first <= panel.calendar.last)]
+    own, members = np.ones(panel.n_firms, dtype=bool), None
+    if segment is not None:
+        members = segment.members(panel)
+        later = np.ones_like(own) if comparison != "never" else unsupported
+        own = _segmented(book, first, members, later, lead=lead, segment=segment)
+    starts = first[book.inside & own & (first <= panel.calendar.last)]
     cohorts, size = np.unique(starts, return_counts=True)
     small = cohorts[size < min_supported]
     if small.size:
@@ -82,6 +107,8 @@ def draw_sample(
         outside_comparison=outside,
         inside=book.inside,
         cohorts=cohorts[size >= min_supported],
+        own=own,
+        members=members,
         account=book.account,
     )
 
@@ -125,6 +152,32 @@ class _Book:
         self.account = self.account.drop(
             "design", reason, firms=int(leaving.sum()), firm_periods=count
         )
+
+
+def _segmented(
+    book: _Book,
+    first: IntArray,
+    members: BoolArray,
+    serving: BoolArray,
+    *,
+    lead: int,
+    segment: Segment,
+) -> BoolArray:
+    """Keep the firms of a segment; return which are in it at their own base period, (n_firms,).
+
+    Comparison firms stay that are in it at the base period of some cohort which starts before them.
+    """
+    calendar = book.panel.calendar
+    own = np.zeros(first.size, dtype=bool)
+    compared = np.zeros(first.size, dtype=bool)
+    for cohort in np.unique(first[book.inside & (first <= calendar.last)]):
+        base = calendar.index(int(cohort) - lead)
+        if base is not None:
+            own |= members[:, base] & (first == cohort)
+            compared |= members[:, base] & (first > cohort) & serving
+    reason = message("account.outside_segment", column=segment.column, value=segment.label)
+    book.drop_firms(~own & ~compared, reason)
+    return own
 
 
 def _balance(book: _Book, outcome: Outcome, unbalanced: Unbalanced) -> None:

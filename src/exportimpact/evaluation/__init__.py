@@ -6,6 +6,7 @@ from exportimpact.evaluation.ladder import Rung, headline_result
 from exportimpact.evaluation.paths import event_study_table
 from exportimpact.evaluation.plan import Objective, Plan
 from exportimpact.evaluation.power import DesignPower, design_power
+from exportimpact.evaluation.subgroups import Subgroups, subgroups
 
 __all__ = [
     "Comparison",
@@ -14,9 +15,11 @@ __all__ = [
     "Objective",
     "Plan",
     "Rung",
+    "Subgroups",
     "compare",
     "design_power",
     "evaluate",
     "event_study_table",
     "headline_result",
+    "subgroups",
 ]

@@ -59,6 +59,30 @@ def sup_t(covariance: FloatArray, df: FloatArray, level: float) -> FloatArray:
     return out
 
 
+def lattice_p_values(covariance: FloatArray, df: FloatArray) -> FloatArray:
+    """Return two-sided p-values of a multivariate t under its null, on the fixed points.
+
+    Parameters
+    ----------
+    covariance : (k, k)
+        With a positive diagonal; it may be singular.
+    df : (k,)
+
+    Returns
+    -------
+    (n_points, k)
+    """
+    scale = np.sqrt(np.diagonal(covariance))
+    root = _root(covariance / np.outer(scale, scale))
+    u = _richtmyer(_POINTS, root.shape[1] + 1)
+    z = scipy.special.ndtri(u[:, 1:]) @ root.T
+    columns = [
+        t_two_sided(z[:, j] / _chi_scale(u[:, 0], df[j : j + 1])[:, 0], df[j])
+        for j in range(df.size)
+    ]
+    return np.stack(columns, axis=1)
+
+
 def multiplier_sup_t(
     influence: FloatArray, std_error: FloatArray, level: float, draws: int, rng: np.random.Generator
 ) -> FloatArray:

@@ -3,6 +3,7 @@
 from exportimpact.plots.bacon import bacon
 from exportimpact.plots.comparison import comparison
 from exportimpact.plots.event_study import event_study
+from exportimpact.plots.forest import forest
 from exportimpact.plots.ladder import ladder, ladder_table
 from exportimpact.plots.love import love
 from exportimpact.plots.margins import margins
@@ -17,6 +18,7 @@ __all__ = [
     "draw",
     "event_study",
     "figure_svg",
+    "forest",
     "ladder",
     "ladder_table",
     "love",

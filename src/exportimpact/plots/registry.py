@@ -14,6 +14,7 @@ from exportimpact.plots import _style
 from exportimpact.plots.bacon import draw_bacon
 from exportimpact.plots.comparison import draw_comparison
 from exportimpact.plots.event_study import draw_event_study
+from exportimpact.plots.forest import draw_forest
 from exportimpact.plots.ladder import draw_ladder
 from exportimpact.plots.love import draw_love
 from exportimpact.plots.margins import draw_margins
@@ -37,6 +38,7 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
         "bacon": draw_bacon,
         "comparison": draw_comparison,
         "event_study": draw_event_study,
+        "forest": draw_forest,
         "ladder": draw_ladder,
         "love": draw_love,
         "margins": draw_margins,

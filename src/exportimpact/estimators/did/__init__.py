@@ -6,6 +6,7 @@ from exportimpact.estimators.did.intertemporal import Intertemporal
 from exportimpact.estimators.did.poisson_saturated import PoissonSaturated
 from exportimpact.estimators.did.saturated import Saturated
 from exportimpact.estimators.did.stacked import Stacked
+from exportimpact.estimators.did.triple_difference import TripleDifference
 from exportimpact.estimators.did.two_period import TwoPeriod
 from exportimpact.estimators.did.two_way_fixed_effects import TwoWayFixedEffects, event_study
 
@@ -16,6 +17,7 @@ __all__ = [
     "PoissonSaturated",
     "Saturated",
     "Stacked",
+    "TripleDifference",
     "TwoPeriod",
     "TwoWayFixedEffects",
     "event_study",
