@@ -49,6 +49,7 @@ class CellBuilder:
     event_time : the only event time that is estimated, when it is one
     orthogonal : whether estimates do not move, to first order, with the design's weights
     per_unit : whether estimates are per unit of support received, not effects on a firm
+    counterfactual : whether the mean outcome less the estimate is what it would have been
     known_sizes : whether sizes of cells and cohorts are taken as they are in errors of aggregates
     """
 
@@ -58,6 +59,7 @@ class CellBuilder:
     event_time: int | None = None
     orthogonal: bool = False
     per_unit: bool = False
+    counterfactual: bool = True
     known_sizes: bool = False
     _entries: list[_Entry] = field(default_factory=list)
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
@@ -108,7 +110,7 @@ class CellBuilder:
         total = float(inside.sum())
         mean = float(inside @ level) / total
         mean_psi = n * inside * (level - mean) / total
-        if self.per_unit:  # an effect per unit leaves no counterfactual when taken off the mean
+        if not self.counterfactual:
             mean, mean_psi = np.nan, np.zeros_like(mean_psi)
         members = self.design.members(cell.cohort)
         raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
