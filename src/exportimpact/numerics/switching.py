@@ -1,9 +1,9 @@
 """Effects of support that switches: by baseline, given firms' paths, and per dose.
 
 Notation: a cell compares the change dy (n,) of supported firms, d = 1, with that of comparison
-firms with the same support in the first period, `baseline` (n,), with weights w (n,). `sign` (n,)
-is -1 where a firm's support fell at its first change, so that every effect is one of more support.
-Influences are scaled so that estimate - truth is about sum(psi).
+firms with the same support in the first period, whose code from 0 is `baseline` (n,), with weights
+w (n,). `sign` (n,) is -1 where a firm's support fell at its first change, so that every effect is
+one of more support. Influences are scaled so that estimate - truth is about sum(psi).
 
 References
 ----------
@@ -21,7 +21,7 @@ def by_baseline(
     dy: FloatArray,
     d: FloatArray,
     w: FloatArray,
-    baseline: FloatArray,
+    baseline: IntArray,
     sign: FloatArray,
     path: FloatArray | None = None,
 ) -> tuple[float, FloatArray]:
@@ -35,20 +35,20 @@ def by_baseline(
         sqrt(n / (n - 1)) of their group. Firms alone with their path form one group; one that is
         left alone deviates from the effect. Otherwise gains deviate from the effect.
     """
-    code = np.unique(baseline, return_inverse=True)[1]
     w1, w0 = w * d, w * (1 - d)
-    inside = np.bincount(code, w0)
-    mean = np.bincount(code, w0 * dy) / inside
-    gain, total = dy - mean[code], w1.sum()
+    inside = np.bincount(baseline, w0)
+    inside[inside == 0] = 1.0
+    gain = dy - (np.bincount(baseline, w0 * dy) / inside)[baseline]
+    total = w1.sum()
     effect = float(w1 @ (sign * gain) / total)
-    load = np.bincount(code, w1 * sign) / total
-    of_comparison = -load[code] * w0 * gain / inside[code]
+    load = np.bincount(baseline, w1 * sign) / total
+    of_comparison = -(load / inside)[baseline] * w0 * gain
     if path is None:
         return effect, w1 * (sign * gain - effect) / total + of_comparison
-    waiting = np.bincount(code, d == 0)
-    centre, factor = _within_paths(sign * gain, w1, _groups(d, code, path), effect)
+    waiting = np.bincount(baseline, d == 0)
+    centre, factor = _within_paths(sign * gain, w1, _groups(d, baseline, path), effect)
     psi = factor * w1 * (sign * gain - centre) / total
-    return effect, psi + _factor(waiting)[code] * of_comparison
+    return effect, psi + _factor(waiting)[baseline] * of_comparison
 
 
 def per_dose(

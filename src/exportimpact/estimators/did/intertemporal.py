@@ -91,6 +91,17 @@ class Intertemporal:
     References
     ----------
     de Chaisemartin & D'Haultfoeuille (2024), doi:10.1162/rest_a_01414
+
+    Examples
+    --------
+    >>> from exportimpact import Design, synthetic
+    >>> bench = synthetic.scenario("on_off_support").draw(n_firms=400, n_periods=8, seed=1)
+    >>> design = Design(bench.panel, bench.support, outcome="ln_exports", comparison="not_yet")
+    >>> result = Intertemporal().estimate(design)
+    >>> result.aggregate("event_time", min=0).table()["event_time"].tolist()
+    [0, 1, 2, 3, 4]
+    >>> [exhibit.id for exhibit in result.exhibits]
+    ['total_effect', 'joint_tests']
     """
 
     spec: ClassVar[EstimatorSpec]

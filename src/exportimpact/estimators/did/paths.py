@@ -22,7 +22,7 @@ class Paths:
         Support in each period less that in the first, turned around where it fell at the first
         change; NaN where not known.
     baseline : (n_firms,)
-        Support in the first period.
+        Code of support in the first period.
     sign : (n_firms,)
         -1 for firms whose support fell at the first change, else 1.
     observed : (n_firms, n_periods) bool
@@ -33,7 +33,7 @@ class Paths:
     """
 
     dose: FloatArray
-    baseline: FloatArray
+    baseline: IntArray
     sign: FloatArray
     observed: BoolArray
     start: IntArray
@@ -56,7 +56,8 @@ class Paths:
         first = changed[np.arange(baseline.size), moves.argmax(axis=1)]
         sign = np.where(moves.any(axis=1) & (first < baseline), -1.0, 1.0)
         relative = sign[:, np.newaxis] * (path - path[:, :1])
-        return cls(relative, baseline, sign, inside, history.start, design.calendar)
+        code = np.unique(baseline, return_inverse=True)[1].astype(np.int64)
+        return cls(relative, code, sign, inside, history.start, design.calendar)
 
     @property
     def n_periods(self) -> int:
@@ -99,7 +100,11 @@ class Paths:
     def same_baseline(self, cell: Cell) -> tuple[BoolArray, BoolArray]:
         """Return which supported and comparison firms have one another's baseline."""
         supported, comparison = self.baseline[cell.supported], self.baseline[cell.comparison]
-        return np.isin(supported, comparison), np.isin(comparison, supported)
+        n = int(self.baseline.max()) + 1
+        both = (np.bincount(supported, minlength=n) > 0) & (
+            np.bincount(comparison, minlength=n) > 0
+        )
+        return both[supported], both[comparison]
 
     def received(self, cell: Cell) -> FloatArray:
         """Return what the cell's supported firms received over an effect of its length."""

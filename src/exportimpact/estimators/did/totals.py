@@ -77,7 +77,8 @@ class Received:
         """Add a cell, if it is one since first change; `whole` has firms that it left out too."""
         if cell.event_time < 0:
             return
-        self.apart[np.setdiff1d(whole.supported, cell.supported)] = True
+        if whole.supported.size > cell.supported.size:
+            self.apart[np.setdiff1d(whole.supported, cell.supported)] = True
         members = self.design.members(cell.cohort)
         weight = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
         dose = self.paths.dose[cell.supported, cell.period_index]
