@@ -11,12 +11,19 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from exportimpact import Assignment, Design, Outcome
-from exportimpact.did import GroupTime, TwoPeriod
+from exportimpact.did import GroupTime, Intertemporal, TwoPeriod
 from exportimpact.errors import NotIdentifiedError
 from exportimpact.matched import Benchmark
 
 SEED = st.integers(0, 2**32 - 1)
-ESTIMATORS = [GroupTime(adjust="none"), GroupTime(), TwoPeriod(), Benchmark()]
+# Mirrored placebos would leave out firms of the design's cells.
+ESTIMATORS = [
+    GroupTime(adjust="none"),
+    GroupTime(),
+    TwoPeriod(),
+    Intertemporal(placebos="all"),
+    Benchmark(),
+]
 
 
 def adds_up(account):
@@ -93,7 +100,9 @@ def test_design_account(unbalanced, scale, seed, gaps, never, firms):
     assert design.account.remaining == (frame["firm"].nunique(), len(frame))
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["none", "robust", "two_period", "benchmark"])
+@pytest.mark.parametrize(
+    "estimator", ESTIMATORS, ids=["none", "robust", "two_period", "intertemporal", "benchmark"]
+)
 @settings(max_examples=8)
 @given(
     seed=SEED,

@@ -18,8 +18,12 @@ FEW = settings(max_examples=5)
 NUMBERS = ["estimate", "std_error", "ci_low", "ci_high", "p_value"]
 
 
-def paths(seed, n_firms=30, n_years=7, gaps=0.1, alone=False):
-    """Firms whose dose starts, stops and comes again; `alone` gives each its own first dose."""
+def paths(seed, n_firms=30, n_years=7, gaps=0.1, alone=False, already=False):
+    """Firms whose dose starts, stops and comes again.
+
+    `alone` gives each its own first dose; with `already` some start with a dose, and no firm has
+    both more and less than that.
+    """
     rng = np.random.default_rng(seed)
     years = np.arange(2010, 2010 + n_years)
     first = np.where(np.arange(n_firms) < n_firms // 3, 9999, rng.choice([2012, 2013], n_firms))
@@ -28,6 +32,13 @@ def paths(seed, n_firms=30, n_years=7, gaps=0.1, alone=False):
     dose = since * rng.integers(0, 3, since.shape).astype(float)
     starts = years == first[:, None]
     dose[starts] = rng.integers(1, 3, starts.sum()) + alone * rng.random(starts.sum())
+    if already:
+        base = rng.integers(0, 3, (n_firms, 1))
+        base[-2:] = [[1], [2]]
+        falls = rng.random((n_firms, 1)) < 0.5
+        less = base * np.where(starts, 0, rng.integers(0, 2, since.shape))
+        dose = np.where(since, np.where(falls, less, base + dose), base).astype(float)
+        dose[starts & (dose == base)] += 1
     y = rng.normal(size=since.shape).cumsum(axis=1) + dose + 5
     y[rng.random(y.shape) < gaps] = np.nan
     return pd.DataFrame(
@@ -41,9 +52,9 @@ def paths(seed, n_firms=30, n_years=7, gaps=0.1, alone=False):
     )
 
 
-def design(frame, weight=None, **options):
+def design(frame, weight=None, already="drop", **options):
     panel = Panel.from_frame(frame, unit="firm", period="year", outcomes=["y"], weight=weight)
-    support = Assignment.from_doses(frame, unit="firm", period="year", dose="dose")
+    support = Assignment.from_doses(frame, unit="firm", period="year", dose="dose", already=already)
     return Design(panel, support, outcome="y", **({"comparison": "not_yet"} | options))
 
 
@@ -65,59 +76,65 @@ class Length:
 def by_hand(frame, length):
     """The paper's effect number `length` (a placebo if negative), with sums of the firms' parts.
 
-    Every switcher is compared with the firms that have not changed by then; its own deviation, and
-    theirs, are from the mean of their group, times sqrt(n / (n - 1)).
+    Every switcher is compared with the firms of its first dose that have not changed by then. Its
+    own deviation, and theirs, are from the mean of their group, times sqrt(n / (n - 1)).
     """
     y = frame.pivot(index="firm", columns="year", values="y").to_dict("index")
     d = frame.pivot(index="firm", columns="year", values="dose").to_dict("index")
     w = frame.groupby("firm")["w"].first().to_dict()
-    last = frame["year"].max()
-    start = {i: min([t for t in d[i] if d[i][t] > 0], default=9999) for i in d}
+    years = sorted(frame["year"].unique())
+    base = {i: d[i][years[0]] for i in d}
+    start = {i: min([t for t in years if d[i][t] != base[i]], default=9999) for i in d}
+    sign = {i: -1 if start[i] < 9999 and d[i][start[i]] < base[i] else 1 for i in d}
     out = Length(by_firm=dict.fromkeys(d, 0.0))
     for g in sorted(set(start.values()) - {9999}):
-        base, until = g - 1, g - 1 + abs(length)
-        end = base + length
-        if until > last or end < frame["year"].min():
+        lead, until, end = g - 1, g - 1 + abs(length), g - 1 + length
+        if until > years[-1] or end < years[0]:
             continue
-
-        def seen(i, at=(base, until, end)):
-            return not np.isnan([y[i][t] for t in at]).any()
-
-        def change(i, end=end, base=base):
-            return y[i][end] - y[i][base]
-
-        switchers = [i for i in d if start[i] == g and seen(i)]
-        waiting = [i for i in d if start[i] > until and seen(i)]
-        if not switchers or not waiting:
-            continue
-        total = sum(w[i] for i in switchers)
-        control = sum(w[i] * change(i) for i in waiting) / sum(w[i] for i in waiting)
-        groups = [(waiting, -total / sum(w[i] for i in waiting))]
-        for first in sorted({d[i][g] for i in switchers}):
-            groups.append(([i for i in switchers if d[i][g] == first], 1.0))
-        alone = [g_[0] for g_, sign in groups if sign > 0 and len(g_) == 1]
-        groups = [g_ for g_ in groups if g_[1] < 0 or len(g_[0]) > 1] + [(alone, 1.0)] * bool(alone)
+        seen = [i for i in d if not np.isnan([y[i][t] for t in (lead, until, end)]).any()]
+        change = {i: y[i][end] - y[i][lead] for i in seen}
+        waiting = {
+            b: [i for i in seen if start[i] > until and base[i] == b] for b in set(base.values())
+        }
+        switchers = [i for i in seen if start[i] == g and waiting[base[i]]]
+        mean = {
+            b: sum(w[j] * change[j] for j in group) / sum(w[j] for j in group)
+            for b, group in waiting.items()
+            if group
+        }
+        gain = {i: sign[i] * (change[i] - mean[base[i]]) for i in switchers}
         for i in switchers:
-            out.effect += w[i] * (change(i) - control)
+            since = [t for t in years if g <= t <= until]
+            out.effect += w[i] * gain[i]
             out.weight += w[i]
-            out.dose += w[i] * sum(d[i][t] for t in range(g, until + 1))
-            out.dose_now += w[i] * d[i][until]
-        for group, share in groups:
-            among = switchers if len(group) == 1 and share > 0 else group
-            mean = sum(w[i] * change(i) for i in among) / sum(w[i] for i in among)
+            out.dose += w[i] * sign[i] * sum(d[i][t] - base[i] for t in since)
+            out.dose_now += w[i] * sign[i] * (d[i][until] - base[i])
+        kinds = {(base[i], d[i][g]) for i in switchers}
+        groups = [[i for i in switchers if (base[i], d[i][g]) == kind] for kind in kinds]
+        alone = [group[0] for group in groups if len(group) == 1]
+        for group in [*(group for group in groups if len(group) > 1), alone]:
+            among = switchers if len(group) == 1 else group
+            centre = sum(w[i] * gain[i] for i in among) / max(sum(w[i] for i in among), 1)
             factor = np.sqrt(len(group) / max(len(group) - 1, 1))
             for i in group:
-                out.by_firm[i] += factor * share * w[i] * (change(i) - mean)
+                out.by_firm[i] += factor * w[i] * (gain[i] - centre)
+        for b, group in waiting.items():
+            load = sum(w[i] * sign[i] for i in switchers if base[i] == b)
+            factor = np.sqrt(len(group) / max(len(group) - 1, 1))
+            for j in group:
+                share = w[j] / sum(w[k] for k in group)
+                out.by_firm[j] -= factor * load * share * (change[j] - mean[b])
     return out
 
 
 @pytest.mark.parametrize("normalized", [False, True])
+@pytest.mark.parametrize("already", ["drop", "keep"])
 @settings(max_examples=6)
 @given(seed=SEED, weighted=st.booleans(), alone=st.booleans())
-def test_effects_placebos_and_errors(normalized, seed, weighted, alone):
-    frame = paths(seed, alone=alone)
+def test_effects_placebos_and_errors(normalized, already, seed, weighted, alone):
+    frame = paths(seed, alone=alone, already=already == "keep")
     frame = frame if weighted else frame.assign(w=1.0)
-    options = {"weight": "w"} if weighted else {}
+    options = {"already": already} | ({"weight": "w"} if weighted else {})
     result = estimate(frame, Intertemporal(normalized=normalized, errors="paths"), **options)
     rows = result.aggregate("event_time", weights="observed").table().set_index("event_time")
     cells = result.table().groupby("event_time")["n_supported"].sum()
@@ -140,14 +157,14 @@ def test_effects_placebos_and_errors(normalized, seed, weighted, alone):
 
 @pytest.mark.parametrize("normalized", [False, True])
 @settings(max_examples=2)
-@given(seed=SEED)
-def test_influence_is_the_derivative_by_firms_weights(normalized, seed):
+@given(seed=SEED, already=st.booleans())
+def test_influence_is_the_derivative_by_firms_weights(normalized, seed, already):
     """psi of the total effect, and of an effect per unit, against refits with one weight moved."""
-    frame = paths(seed, n_firms=12).assign(w=1.0)
+    frame = paths(seed, n_firms=16, already=already).assign(w=1.0)
     one = Intertemporal(normalized=normalized)
 
     def numbers(frame):
-        result = one.estimate(design(frame, weight="w"))
+        result = one.estimate(design(frame, weight="w", already="keep"))
         shown = next(e for e in result.exhibits if e.id == "total_effect").table.iloc[0]
         rows = result.aggregate("event_time", weights="observed")
         return result, rows, np.append(rows.table()["estimate"], shown["estimate"]), shown

@@ -191,6 +191,51 @@ def test_no_total_effect_where_nobody_knows_the_dose():
     assert lost == ["cell.no_dose"]
 
 
+KEPT = {
+    1: [1, 1, 1, 1, 1, 1],
+    2: [2, 2, 2, 2, 2, 2],
+    3: [1, 1, 0, 0, 0, 0],
+    4: [1, 1, 3, 0, 1, 1],
+    5: [5, 5, 2, 2, 2, 2],
+    6: [2, 2, 1, 1, 1, 1],
+}
+
+
+def test_firms_that_start_with_support_are_compared_with_their_like():
+    """Firm 5 has nobody of its kind; 3 and 6 end or reduce, so that their effects are turned."""
+    kept = support(table(KEPT), already="keep")
+    one = Design(panel(KEPT), kept, outcome="y", comparison="not_yet")
+    result = Intertemporal().estimate(one)
+    y = one.wide().outcome
+    change = y[:, 2:] - y[:, [1]]
+    gain = [change[0] - change[2], change[3] - change[0], change[1] - change[5]]
+    after = result.table().query("event_time >= 0")
+    np.testing.assert_allclose(after["estimate"], np.mean(gain, axis=0))
+    assert set(after["n_supported"]) == {3}
+    assert set(after["n_comparison"]) == {2}
+    said = " ".join(str(note) for note in result.notes)
+    assert "sign of the effect is turned" in said
+    assert "1 supported firms are left out of some period" in said
+    assert "1 firms had both more and less" in said
+    assert "had support in the first period." not in said
+    assert result.overall().percent()["percent"].isna().all()
+    total = result.exhibits[0].table.iloc[0]
+    assert total["estimate"] == pytest.approx(np.sum(gain) / (4 + (2 - 1 + 0 + 0) + 4))
+    with pytest.raises(ExportImpactError, match="EI-E03"):
+        GroupTime().estimate(one)
+    with pytest.raises(ExportImpactError, match="EI-A13"):
+        support(already="use")
+
+
+def test_nobody_of_the_same_baseline():
+    paths = {1: [0] * 6, 2: [0, 0, 0, 1, 1, 1], 3: [1, 1, 0, 0, 0, 0]}
+    kept = support(table(paths), already="keep")
+    result = Intertemporal().estimate(Design(panel(paths), kept, outcome="y"))
+    lost = {(g, t): why.id for g, t, why in result.not_identified}
+    alone = {k for k, why in lost.items() if why == "cell.no_same_baseline"}
+    assert alone == {(2016, t) for t in (2014, 2016, 2017, 2018, 2019)}
+
+
 def test_an_effect_per_unit_has_no_counterfactual():
     for options, defined in (({}, True), ({"normalized": True}, False)):
         shown = Intertemporal(**options).estimate(design()).overall().percent()

@@ -59,6 +59,7 @@ class CellBuilder:
     orthogonal : whether estimates do not move, to first order, with the design's weights
     common : which cells' effects the method holds equal
     per_unit : whether estimates are per unit of support received, not effects on a firm
+    counterfactual : whether the mean outcome less the estimate is what it would have been
     known_sizes : whether sizes of cells and cohorts are taken as they are in errors of aggregates
     whole : the design that was given, when `design` holds the firms whose effect it is and others
         of it take part as well: seal, sample account and notes are those of the whole
@@ -74,6 +75,7 @@ class CellBuilder:
     orthogonal: bool = False
     common: Common = "none"
     per_unit: bool = False
+    counterfactual: bool = True
     known_sizes: bool = False
     whole: DesignLike | None = None
     strata: IntArray | None = None
@@ -126,7 +128,7 @@ class CellBuilder:
         total = float(inside.sum())
         mean = float(inside @ level) / total
         mean_psi = n * inside * (level - mean) / total
-        if self.per_unit:  # an effect per unit leaves no counterfactual when taken off the mean
+        if not self.counterfactual:
             mean, mean_psi = np.nan, np.zeros_like(mean_psi)
         members = self.design.members(cell.cohort)
         raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]

@@ -19,7 +19,9 @@ from exportimpact.core.spec import EstimatorSpec
 from exportimpact.core.step import Step
 from exportimpact.errors import CapabilityError, InputError
 
-CAPABILITIES = frozenset({"weights", "matched", "not_yet", "rejected", "covariates"})
+CAPABILITIES = frozenset(
+    {"weights", "matched", "not_yet", "rejected", "covariates", "supported_before"}
+)
 _DEFAULT_ACCEPTS = frozenset({"not_yet", "rejected"})
 
 _LOG = logging.getLogger("exportimpact")

@@ -95,21 +95,39 @@ class AlignedSupport:
         """Number of supported periods up to and including each, (n_firms, n_periods)."""
         return self.supported.cumsum(axis=1, dtype=np.int64)
 
-    def received(self, dose: Dose | None = None) -> FloatArray:
+    def received(self, ordinals: IntArray, dose: Dose | None = None) -> FloatArray:
         """Return how much support each firm had in each period, (n_firms, n_periods).
+
+        Up to a firm's first change it is its first known dose, 0 in spells. NaN where not known.
 
         Parameters
         ----------
         dose : {"on", "amount"}, optional
             1 and 0, or the amount awarded in the period; by default the dose of a table of doses,
-            else 1 and 0. NaN where not known.
+            else 1 and 0.
         """
+        before = ordinals[None, :] < self.first[:, None]
         if dose == "amount":
             paid = np.diff(self.amount, axis=1, prepend=0.0)
-            return np.asarray(paid)
+            return np.asarray(np.where(before & (self.first != NEVER)[:, None], 0.0, paid))
         if self.dose is None:
             return self.supported.astype(np.float64)
-        return np.asarray(np.where(self.dose > 0, 1.0, self.dose) if dose == "on" else self.dose)
+        path = np.where(before, self.first_dose[:, None], self.dose)
+        return np.asarray(np.where(path > 0, 1.0, path) if dose == "on" else path)
+
+    @property
+    def first_dose(self) -> FloatArray:
+        """First known dose of each firm, NaN where none is known, 0 in spells, (n_firms,)."""
+        if self.dose is None:
+            return np.zeros(self.first.size)
+        known = np.isfinite(self.dose)
+        return np.asarray(self.dose[np.arange(len(known)), known.argmax(axis=1)])
+
+    @property
+    def supported_before(self) -> bool:
+        """Whether firms that start with support are kept, so that changes differ in kind."""
+        kept = (self.first_dose > 0) & ~self.before_panel
+        return bool(kept.any())
 
     def unclear(self, ordinals: IntArray) -> BoolArray:
         """Return in which periods a firm may have been supported unseen, (n_firms, n_periods)."""

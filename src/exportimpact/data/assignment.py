@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from exportimpact._typing import Already
 from exportimpact.data.alignment import AlignedSupport, align
 from exportimpact.data.cards import html_card, listed, text_card
 from exportimpact.data.doses import read_doses
@@ -16,6 +17,7 @@ from exportimpact.data.spells import SpellColumns, Spells, read_spells
 from exportimpact.errors import InputError, did_you_mean
 
 Others: TypeAlias = Literal["drop_comparison", "ignore", "censor"]
+ALREADY = get_args(Already)
 OTHERS = ("drop_comparison", "ignore", "censor")
 
 
@@ -124,15 +126,22 @@ class Assignment:
 
     @classmethod
     def from_doses(
-        cls, frame: Any, *, unit: str, period: str, dose: str, programme: str | None = None
+        cls,
+        frame: Any,
+        *,
+        unit: str,
+        period: str,
+        dose: str,
+        programme: str | None = None,
+        already: Already = "drop",
     ) -> Assignment:
         """Return the assignment of a table that says how much support a firm had in each period.
 
         A firm's first period whose dose differs from its first known dose is its first change and
-        defines the cohort; what comes after (more, less, none, again) is its path. A firm whose
-        first known dose is above 0 counts as supported before the panel. Before the first change, a
-        gap between two equal doses is closed; every other period whose dose is not known leaves the
-        sample, because the firm may have been supported then. A firm without any dose leaves too.
+        defines the cohort; what comes after (more, less, none, again) is its path. Before the first
+        change, a gap between two equal doses is closed; every other period whose dose is not known
+        leaves the sample, because the firm may have been supported then. A firm without any dose
+        leaves too.
 
         Parameters
         ----------
@@ -143,13 +152,18 @@ class Assignment:
             at least 0; missing is not known.
         programme : str, optional
             Name of the programme whose doses these are.
+        already : {"drop", "keep"}
+            Firms whose first known dose is above 0 count as supported before the panel and are left
+            out, or are kept, to be compared with firms of the same first dose; only estimators that
+            can do so take such a design.
 
         Raises
         ------
         ProblemsError
             EI-A19 for doses that are no numbers of at least 0, EI-A22 for rows without a period.
         InputError
-            EI-A20 for several rows of a firm and period, EI-A21 when no dose changes from 0.
+            EI-A20 for several rows of a firm and period, EI-A21 when no dose changes from 0 (with
+            "keep", at all), EI-A13 for another value of `already`.
 
         Examples
         --------
@@ -168,7 +182,16 @@ class Assignment:
           programmes  support
           focus       first support of any kind
         """
-        spells = read_doses(frame, unit=unit, period=period, dose=dose, programme=programme)
+        if already not in ALREADY:
+            raise InputError(
+                "EI-A13",
+                f"already={already!r} is not an option; it decides whether firms that start with "
+                f"support are compared. {did_you_mean(str(already), ALREADY)}",
+                option=already,
+            )
+        spells = read_doses(
+            frame, unit=unit, period=period, dose=dose, programme=programme, already=already
+        )
         return cls(spells, programme=programme)
 
     @property

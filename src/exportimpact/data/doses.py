@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from exportimpact._typing import BoolArray, FloatArray, IntArray
+from exportimpact._typing import Already, BoolArray, FloatArray, IntArray
 from exportimpact.data.calendar import Calendar
 from exportimpact.data.reading import Column, read_columns
 from exportimpact.data.spells import (
@@ -21,10 +21,13 @@ from exportimpact.data.spells import (
 from exportimpact.errors import InputError, Problem
 
 
-def read_doses(frame: Any, *, unit: str, period: str, dose: str, programme: str | None) -> Spells:
+def read_doses(
+    frame: Any, *, unit: str, period: str, dose: str, programme: str | None, already: Already
+) -> Spells:
     """Return spells that start at each firm's first change, with the doses.
 
-    A firm whose first known dose is above 0 starts there: it has been supported before.
+    A firm whose first known dose is above 0 starts there, unless it is kept: it has been supported
+    before.
     """
     table, _, problems = read_columns(frame, [unit, period, dose], "table of doses", CODES)
     ids = read_ids(table.get(unit), problems)
@@ -38,16 +41,16 @@ def read_doses(frame: Any, *, unit: str, period: str, dose: str, programme: str 
     _refuse_repeated(ids.codes, when, firms)
     known = np.flatnonzero(np.isfinite(value))
     rows = known[np.lexsort((when.values[known], ids.codes[known]))]
-    doses = Doses(ids.codes[rows], when.take(rows), value[rows])
+    doses = Doses(ids.codes[rows], when.take(rows), value[rows], already)
     start = _starts(doses, len(ids.units))
     awarded = start >= 0
     changes = start[awarded]
-    if not (_first_doses(doses)[changes] == 0).any():
+    if not (_first_doses(doses)[changes] == 0).any() and (already == "drop" or not changes.size):
         raise InputError(
             "EI-A21",
             f"The dose {dose!r} of no firm changes from 0 to something else, so that no firm has "
             "periods before and after and there is no effect to estimate. The table needs the rows "
-            "before support as well, with a dose of 0.",
+            'before support as well, with a dose of 0; already="keep" takes other changes too.',
             column=dose,
             firms=len(ids.units),
         )
@@ -124,7 +127,9 @@ def filled_before(dose: FloatArray, before: BoolArray) -> FloatArray:
 
 
 def already_supported(doses: Doses, place: IntArray, n_firms: int) -> BoolArray:
-    """Return which of a panel's firms have a first known dose above 0, (n_firms,)."""
+    """Return which of a panel's firms leave for a first known dose above 0, (n_firms,)."""
+    if doses.already == "keep":
+        return np.zeros(n_firms, dtype=bool)
     opens = np.flatnonzero(np.diff(doses.firm, prepend=-1) != 0)
     firms = place[doses.firm[opens[doses.value[opens] > 0]]]
     flag = np.zeros(n_firms, dtype=bool)
@@ -139,9 +144,9 @@ def _first_doses(doses: Doses) -> FloatArray:
 
 
 def _starts(doses: Doses, n_units: int) -> IntArray:
-    """Return the row of each unit's first change, or of its first dose above 0; -1 for none."""
+    """Return the row of each unit's first change, or of a first dose that drops it; -1 for none."""
     first = _first_doses(doses)
-    starts = np.flatnonzero((doses.value != first) | (first > 0))
+    starts = np.flatnonzero((doses.value != first) | ((first > 0) & (doses.already == "drop")))
     found = np.full(n_units, -1, dtype=np.int64)
     units, at = np.unique(doses.firm[starts], return_index=True)
     found[units] = starts[at]

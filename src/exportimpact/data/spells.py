@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exportimpact._typing import AnyArray, BoolArray, FloatArray, IntArray
+from exportimpact._typing import Already, AnyArray, BoolArray, FloatArray, IntArray
 from exportimpact.data.calendar import is_out_of_calendar
 from exportimpact.data.identifiers import Identifiers, identify, plain
 from exportimpact.data.reading import Column, FrameCodes, read_columns
@@ -46,11 +46,14 @@ class Doses:
     firm : (n_rows,) place among the units of the table
     when : Column
     value : (n_rows,)
+    already : {"drop", "keep"}
+        What becomes of firms whose first known dose is above 0.
     """
 
     firm: IntArray
     when: Column
     value: FloatArray
+    already: Already
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -163,6 +163,7 @@ def settings_of(design: Design) -> dict[str, Any]:
             "not_yet": design.comparison == "not_yet",
             "rejected": design.comparison == "rejected",
             "covariates": bool(covariates),
+            **({"supported_before": True} if design.aligned.supported_before else {}),
         },
     }
 

@@ -299,11 +299,9 @@ class Design:
         ----------
         dose : {"on", "amount"}, optional
             1 and 0, or the amount awarded in the period; by default the dose of a table of doses,
-            else 1 and 0. 0 before a firm's first change, NaN where not known.
+            else 1 and 0. NaN where not known.
         """
-        first = self.aligned.first[:, np.newaxis]
-        before = (self.calendar.ordinals < first) & (first != NEVER)
-        return np.asarray(np.where(before, 0.0, self.aligned.received(dose)))
+        return self.aligned.received(self.calendar.ordinals, dose)
 
     def members(self, cohort: int) -> IntArray:
         """Return the rows of the cohort's firms, increasing; of a matched design those kept."""

@@ -1,7 +1,9 @@
-"""Effects of support that switches: influences given firms' paths, per dose, and in total.
+"""Effects of support that switches: by baseline, given firms' paths, and per dose.
 
 Notation: a cell compares the change dy (n,) of supported firms, d = 1, with that of comparison
-firms, with weights w (n,). Influences are scaled so that estimate - truth is about sum(psi).
+firms with the same support in the first period, whose code from 0 is `baseline` (n,), with weights
+w (n,). `sign` (n,) is -1 where a firm's support fell at its first change, so that every effect is
+one of more support. Influences are scaled so that estimate - truth is about sum(psi).
 
 References
 ----------
@@ -15,25 +17,38 @@ import numpy as np
 from exportimpact._typing import FloatArray, IntArray
 
 
-def difference_given_paths(
-    dy: FloatArray, d: FloatArray, w: FloatArray, path: FloatArray
+def by_baseline(
+    dy: FloatArray,
+    d: FloatArray,
+    w: FloatArray,
+    baseline: IntArray,
+    sign: FloatArray,
+    path: FloatArray | None = None,
 ) -> tuple[float, FloatArray]:
-    """Return the difference in mean changes, and its influence with firms' paths as given.
+    """Return the mean gain of supported firms on comparison firms of their baseline.
 
-    Changes deviate from the mean of supported firms with the same `path`, (n,), or of comparison
-    firms, and are scaled by sqrt(n / (n - 1)) of their group. Firms alone with their path form one
-    group; one that is left alone deviates from the mean of all supported firms.
+    Parameters
+    ----------
+    path : (n,), optional
+        Then the influence takes paths as given: gains of supported firms deviate from the mean of
+        those with the same baseline and path, scaled, as those of comparison firms, by
+        sqrt(n / (n - 1)) of their group. Firms alone with their path form one group; one that is
+        left alone deviates from the effect. Otherwise gains deviate from the effect.
     """
     w1, w0 = w * d, w * (1 - d)
-    effect = float(w1 @ dy / w1.sum() - w0 @ dy / w0.sum())
-    group = _groups(d, path)
-    size = np.bincount(group)
-    mean = np.bincount(group, w * dy) / np.bincount(group, w)
-    lone = (size[group] == 1) & (d == 1)
-    centre = np.where(lone, w1 @ dy / w1.sum(), mean[group])
-    factor = np.where(size > 1, size / np.maximum(size - 1, 1), 1.0)
-    psi = np.sqrt(factor)[group] * (dy - centre) * (w1 / w1.sum() - w0 / w0.sum())
-    return effect, psi
+    inside = np.bincount(baseline, w0)
+    inside[inside == 0] = 1.0
+    gain = dy - (np.bincount(baseline, w0 * dy) / inside)[baseline]
+    total = w1.sum()
+    effect = float(w1 @ (sign * gain) / total)
+    load = np.bincount(baseline, w1 * sign) / total
+    of_comparison = -(load / inside)[baseline] * w0 * gain
+    if path is None:
+        return effect, w1 * (sign * gain - effect) / total + of_comparison
+    waiting = np.bincount(baseline, d == 0)
+    centre, factor = _within_paths(sign * gain, w1, _groups(d, baseline, path), effect)
+    psi = factor * w1 * (sign * gain - centre) / total
+    return effect, psi + _factor(waiting)[baseline] * of_comparison
 
 
 def per_dose(
@@ -53,7 +68,7 @@ def per_dose(
     Returns
     -------
     tuple or None
-        None where the mean dose is 0 or not known.
+        None where the mean dose is 0, doses up and down cancelling included, or not known.
     """
     there = np.isfinite(dose)
     weight = np.where(there, w, 0.0)
@@ -61,7 +76,7 @@ def per_dose(
         return None
     filled = np.where(there, dose, 0.0)
     mean = float(weight @ filled / weight.sum())
-    if mean == 0:
+    if abs(mean) <= 1e-9 * float(weight @ np.abs(filled) / weight.sum()):
         return None
     scaled = psi / mean
     if not known:
@@ -69,9 +84,25 @@ def per_dose(
     return effect / mean, scaled, np.where(there, dose, mean)
 
 
-def _groups(d: FloatArray, path: FloatArray) -> IntArray:
+def _within_paths(
+    gain: FloatArray, w1: FloatArray, group: IntArray, effect: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return what each firm's gain deviates from, and the scale; group 0 is no supported firm."""
+    size = np.bincount(group)
+    total = np.bincount(group, w1)
+    mean = np.bincount(group, w1 * gain) / np.where(total > 0, total, 1.0)
+    mean = np.where(size > 1, mean, effect)
+    return mean[group], _factor(size)[group]
+
+
+def _factor(size: FloatArray | IntArray) -> FloatArray:
+    return np.asarray(np.sqrt(np.where(size > 1, size / np.maximum(size - 1, 1), 1.0)))
+
+
+def _groups(d: FloatArray, code: IntArray, path: FloatArray) -> IntArray:
     """Return 0 for comparison firms, 1 for supported firms alone with their path, then the rest."""
-    _, code, size = np.unique(path[d == 1], return_inverse=True, return_counts=True)
+    kind = np.unique(path, return_inverse=True)[1] + (path.size + 1) * code
+    _, place, size = np.unique(kind[d == 1], return_inverse=True, return_counts=True)
     group = np.zeros(d.size, dtype=np.int64)
-    group[d == 1] = np.where(size[code] > 1, code + 2, 1)
-    return np.unique(group, return_inverse=True)[1].astype(np.int64)
+    group[d == 1] = np.where(size[place] > 1, place + 2, 1)
+    return group

@@ -6,7 +6,9 @@ by t. The difference is the effect of the path that its support really took from
 
     DID(g, t) = mean(Y_t - Y_(g-1) | first change in g) - mean(Y_t - Y_(g-1) | not changed by t)
 
-Firms start without support here; those that had some in the first period are left out and counted.
+Firms that had support in the first period are left out and counted, unless the assignment keeps
+them; then each firm is compared with firms of its own first dose, and the effect of a firm whose
+support fell is turned around.
 
 References
 ----------
@@ -20,7 +22,7 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from exportimpact._typing import Dose, FloatArray
+from exportimpact._typing import BoolArray, Dose, FloatArray
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.cell import Cell
 from exportimpact.core.estimator import estimator
@@ -31,8 +33,7 @@ from exportimpact.errors import InputError, did_you_mean
 from exportimpact.estimators.did.paths import Paths
 from exportimpact.estimators.did.totals import Received, with_exhibits
 from exportimpact.language import Message, message
-from exportimpact.numerics.switching import difference_given_paths, per_dose
-from exportimpact.numerics.two_by_two import difference
+from exportimpact.numerics.switching import by_baseline, per_dose
 
 Placebos: TypeAlias = Literal["mirrored", "all"]
 ErrorsOf: TypeAlias = Literal["sampling", "paths"]
@@ -50,7 +51,7 @@ _OPTIONS: dict[str, tuple[object, ...]] = {
     step="V-b",
     requires={"parallel_trends", "no_anticipation"},
     blind_to={"same_measurement": "reports that support inflates look like an effect"},
-    accepts={"weights", "not_yet", "rejected"},
+    accepts={"weights", "not_yet", "rejected", "supported_before"},
 )
 @dataclass(frozen=True, kw_only=True)
 class Intertemporal:
@@ -90,6 +91,17 @@ class Intertemporal:
     References
     ----------
     de Chaisemartin & D'Haultfoeuille (2024), doi:10.1162/rest_a_01414
+
+    Examples
+    --------
+    >>> from exportimpact import Design, synthetic
+    >>> bench = synthetic.scenario("on_off_support").draw(n_firms=400, n_periods=8, seed=1)
+    >>> design = Design(bench.panel, bench.support, outcome="ln_exports", comparison="not_yet")
+    >>> result = Intertemporal().estimate(design)
+    >>> result.aggregate("event_time", min=0).table()["event_time"].tolist()
+    [0, 1, 2, 3, 4]
+    >>> [exhibit.id for exhibit in result.exhibits]
+    ['total_effect', 'joint_tests']
     """
 
     spec: ClassVar[EstimatorSpec]
@@ -139,7 +151,11 @@ class Intertemporal:
         """
         wide, paths = design.wide(), Paths.of(design, self.dose)
         cells = CellBuilder(
-            design, self, per_unit=self.normalized, known_sizes=self.errors == "paths"
+            design,
+            self,
+            per_unit=self.normalized,
+            counterfactual=not (self.normalized or paths.falls),
+            known_sizes=self.errors == "paths",
         )
         received = Received.nothing(design, paths)
         for whole in design.cells():
@@ -153,25 +169,41 @@ class Intertemporal:
             if self.normalized:
                 w = cell.weights[: cell.supported.size]
                 given = self.errors == "paths"
-                scaled = per_dose(effect, psi, w, paths.doses_up_to(cell), known=given)
+                scaled = per_dose(effect, psi, w, paths.received(cell), known=given)
                 if scaled is None:
                     label = design.calendar.label(cell.period)
                     cells.not_identified(cell, message("cell.no_dose", period=label))
                     continue
                 effect, psi, size = scaled
             cells.add(cell, estimate=effect, influence=psi, sampled=True, size=size)
-            received.add(cell)
-        for note in self._notes(design, received):
+            received.add(cell, whole)
+        for note in self._notes(design, paths, received):
             cells.note(note)
         return with_exhibits(cells.result(), received, known=self.errors == "paths")
 
     def _effect(self, dy: FloatArray, cell: Cell, paths: Paths) -> tuple[float, FloatArray]:
-        if self.errors == "sampling":
-            return difference(dy, cell.is_supported, cell.weights)
-        first = paths.first_doses(cell)
-        return difference_given_paths(dy, cell.is_supported, cell.weights, first)
+        return by_baseline(
+            dy,
+            cell.is_supported,
+            cell.weights,
+            paths.baseline[cell.rows],
+            paths.sign[cell.rows],
+            paths.first_doses(cell) if self.errors == "paths" else None,
+        )
 
     def _comparable(self, cell: Cell, paths: Paths) -> Cell | Message | None:
+        """Return the cell among firms of one another's baseline, why not, or None for none."""
+        found = self._of_length(cell, paths)
+        if not isinstance(found, Cell):
+            return found
+        supported, comparison = paths.same_baseline(found)
+        if supported.all() and comparison.all():
+            return found
+        labels = {"period": paths.label(cell.period), "base": paths.label(cell.base)}
+        kept = _among(found, supported, comparison)
+        return message("cell.no_same_baseline", **labels) if kept is None else kept
+
+    def _of_length(self, cell: Cell, paths: Paths) -> Cell | Message | None:
         """Return the cell among the firms of the effect of its length, why not, or None."""
         until = paths.mirror(cell)
         if self.horizon is not None and paths.time_of(cell, until) > self.horizon:
@@ -188,21 +220,21 @@ class Intertemporal:
             return message("cell.no_supported", **labels)
         if not comparison.any():
             return message("cell.no_comparison", **labels)
-        weights = cell.weights[np.concatenate([supported, comparison])]
-        return replace(
-            cell,
-            supported=cell.supported[supported],
-            comparison=cell.comparison[comparison],
-            weights=weights / weights.mean(),
-        )
+        return _among(cell, supported, comparison)
 
-    def _notes(self, design: DesignLike, received: Received) -> list[Message]:
+    def _notes(self, design: DesignLike, paths: Paths, received: Received) -> list[Message]:
         found = [message("note.actual_path")]
         if self.normalized:
             found.append(message("note.per_unit"))
         entries = [e for e in design.account.entries if e.reason.id == "account.always_supported"]
         if firms := sum(e.firms for e in entries):
             found.append(message("note.baseline_supported", firms=firms))
+        if paths.falls:
+            found.append(message("note.falls"))
+        if firms := paths.n_crossing:
+            found.append(message("note.crosses", firms=firms))
+        if firms := received.n_apart:
+            found.append(message("note.no_same_baseline", firms=firms))
         if not received.complete:
             found.append(message("note.no_total_effect"))
         if firms := received.n_unknown:
@@ -210,3 +242,16 @@ class Intertemporal:
         if design.settings["covariates"]:
             found.append(message("note.covariates_unused", estimator=self.spec.title))
         return found
+
+
+def _among(cell: Cell, supported: BoolArray, comparison: BoolArray) -> Cell | None:
+    """Return the cell among some of its firms, None when a side is empty."""
+    if not (supported.any() and comparison.any()):
+        return None
+    weights = cell.weights[np.concatenate([supported, comparison])]
+    return replace(
+        cell,
+        supported=cell.supported[supported],
+        comparison=cell.comparison[comparison],
+        weights=weights / weights.mean(),
+    )

@@ -18,8 +18,13 @@ class Paths:
 
     Attributes
     ----------
-    dose, total : (n_firms, n_periods)
-        Support in each period, and up to it; NaN where not known.
+    dose : (n_firms, n_periods)
+        Support in each period less that in the first, turned around where it fell at the first
+        change; NaN where not known.
+    baseline : (n_firms,)
+        Code of support in the first period.
+    sign : (n_firms,)
+        -1 for firms whose support fell at the first change, else 1.
     observed : (n_firms, n_periods) bool
         Whether the outcome is in the sample.
     start : (n_firms,)
@@ -28,7 +33,8 @@ class Paths:
     """
 
     dose: FloatArray
-    total: FloatArray
+    baseline: IntArray
+    sign: FloatArray
     observed: BoolArray
     start: IntArray
     calendar: CalendarLike
@@ -36,7 +42,7 @@ class Paths:
     @classmethod
     def of(cls, design: DesignLike, dose: Dose | None) -> Paths:
         """Return the paths of a design; EI-E46 when amounts are asked for and none is known."""
-        path, history = design.treatment(dose), design.history()
+        changed, path, history = design.treatment(), design.treatment(dose), design.history()
         inside = np.isfinite(history.outcome)
         if dose == "amount" and not (np.isfinite(path) & (path > 0) & inside).any():
             raise InputError(
@@ -45,12 +51,29 @@ class Paths:
                 "design, so that there is nothing to divide by. Pass amount= to "
                 'Assignment.from_spells, or count supported periods with dose="on".',
             )
-        return cls(path, path.cumsum(axis=1), inside, history.start, design.calendar)
+        baseline = changed[:, 0]
+        moves = np.isfinite(changed) & (changed != baseline[:, np.newaxis])
+        first = changed[np.arange(baseline.size), moves.argmax(axis=1)]
+        sign = np.where(moves.any(axis=1) & (first < baseline), -1.0, 1.0)
+        relative = sign[:, np.newaxis] * (path - path[:, :1])
+        code = np.unique(baseline, return_inverse=True)[1].astype(np.int64)
+        return cls(relative, code, sign, inside, history.start, design.calendar)
 
     @property
     def n_periods(self) -> int:
         """Number of periods of the panel."""
         return int(self.dose.shape[1])
+
+    @property
+    def falls(self) -> bool:
+        """Whether support of some firm of the design fell at its first change."""
+        return bool((self.sign[self.observed.any(axis=1)] < 0).any())
+
+    @property
+    def n_crossing(self) -> int:
+        """Firms that had both more and less than in the first period."""
+        with np.errstate(invalid="ignore"):
+            return int(((self.dose < 0) & self.observed).any(axis=1).sum())
 
     def label(self, ordinal: int) -> int | str:
         """Return what a reader calls the period."""
@@ -74,12 +97,21 @@ class Paths:
         seen = self.observed[:, until]
         return seen[cell.supported], seen[cell.comparison] & waiting
 
-    def doses_up_to(self, cell: Cell) -> FloatArray:
+    def same_baseline(self, cell: Cell) -> tuple[BoolArray, BoolArray]:
+        """Return which supported and comparison firms have one another's baseline."""
+        supported, comparison = self.baseline[cell.supported], self.baseline[cell.comparison]
+        n = int(self.baseline.max()) + 1
+        both = (np.bincount(supported, minlength=n) > 0) & (
+            np.bincount(comparison, minlength=n) > 0
+        )
+        return both[supported], both[comparison]
+
+    def received(self, cell: Cell) -> FloatArray:
         """Return what the cell's supported firms received over an effect of its length."""
         until = min(self.mirror(cell), self.n_periods - 1)
-        return np.asarray(self.total[cell.supported, until])
+        return np.asarray(self.dose[cell.supported, : until + 1].sum(axis=1))
 
     def first_doses(self, cell: Cell) -> FloatArray:
-        """Return the dose of each of the cell's firms at the cohort's first change, (n_rows,)."""
+        """Return how each of the cell's firms changed when the cohort first did, (n_rows,)."""
         index = cell.period_index - cell.event_time // self.calendar.step
-        return np.asarray(self.dose[cell.rows, index])
+        return np.asarray(self.sign[cell.rows] * self.dose[cell.rows, index])

@@ -35,6 +35,8 @@ class Received:
         Supported firm-periods.
     unknown : (n_firms,) bool
         Firms whose dose is not known in some cell.
+    apart : (n_firms,) bool
+        Supported firms without a comparison firm of their baseline in some period.
     complete : bool
         Whether every cell has a supported firm whose dose is known.
     """
@@ -44,6 +46,7 @@ class Received:
     support: FloatArray
     compared: BoolArray
     unknown: BoolArray
+    apart: BoolArray
     n_supported: int = 0
     complete: bool = True
 
@@ -57,6 +60,7 @@ class Received:
             np.zeros(n_firms),
             np.zeros((n_firms, n_periods), dtype=bool),
             np.zeros(n_firms, dtype=bool),
+            np.zeros(n_firms, dtype=bool),
         )
 
     @property
@@ -64,10 +68,17 @@ class Received:
         """Firms whose dose is not known in some cell."""
         return int(self.unknown.sum())
 
-    def add(self, cell: Cell) -> None:
-        """Add a cell, if it is one since first change."""
+    @property
+    def n_apart(self) -> int:
+        """Firms without a comparison firm of their baseline in some period."""
+        return int(self.apart.sum())
+
+    def add(self, cell: Cell, whole: Cell) -> None:
+        """Add a cell, if it is one since first change; `whole` has firms that it left out too."""
         if cell.event_time < 0:
             return
+        if whole.supported.size > cell.supported.size:
+            self.apart[np.setdiff1d(whole.supported, cell.supported)] = True
         members = self.design.members(cell.cohort)
         weight = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
         dose = self.paths.dose[cell.supported, cell.period_index]
