@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from exportimpact import Assignment, Design, Outcome, Panel, did, matched
+from exportimpact.design import in_tie_order
 from exportimpact.design.matching.forms import Paired, Stratified
 from exportimpact.errors import NotIdentifiedError
 from exportimpact.matching import (
@@ -308,8 +309,8 @@ def test_duplicated_firms_halve_the_variance():
 def test_tie_orders_move_only_what_ids_decided():
     design = design_of(frame_of(5))
     by_id = Nearest(distance="size", replace=True, ties="id")
-    moved = design.match(by_id).in_tie_order(1).matching.weights()
+    moved = in_tie_order(design.match(by_id), 1).matching.weights()
     assert not moved.equals(design.match(by_id).matching.weights())
     shared = design.match(replace(by_id, ties="average"))
-    again = shared.in_tie_order(1).matching.weights()
+    again = in_tie_order(shared, 1).matching.weights()
     pd.testing.assert_frame_equal(again, shared.matching.weights())

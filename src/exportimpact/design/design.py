@@ -233,16 +233,6 @@ class Design:
             return balance_table(self, squares=squares, interactions=interactions, cohort=cohort)
         return self._balance.copy()
 
-    def in_tie_order(self, seed: int) -> Design:
-        """Return the design with equally near firms matched in a random order instead of by id."""
-        other = object.__new__(type(self))
-        moved = {"terms", "facts", "settings", "_lost"}
-        kept = {k: v for k, v in vars(self).items() if k not in moved}
-        assert self.matcher is not None
-        order = np.random.default_rng(seed)
-        vars(other).update(kept, matching=Matching.of(self, self.matcher, tie_order=order))
-        return other
-
     def propagated(self, cell: Cell, psi: FloatArray) -> tuple[IntArray, FloatArray]:
         """Return rows and influence of a cell, with the influence of estimated weights.
 
@@ -514,3 +504,13 @@ class SealedDesign(Design):
     def __repr__(self) -> str:
         mark = "exploratory, " if self.exploratory else ""
         return f"{super().__repr__()}\n  sealed ({mark}{self.hash[:12]})"
+
+
+def in_tie_order(design: Design, seed: int) -> Design:
+    """Return a matched design with equally near firms taken in a random order instead of by id."""
+    other = object.__new__(type(design))
+    kept = {k: v for k, v in vars(design).items() if k not in {"terms", "facts", "settings"}}
+    assert design.matcher is not None
+    order = np.random.default_rng(seed)
+    vars(other).update(kept, matching=Matching.of(design, design.matcher, tie_order=order))
+    return other

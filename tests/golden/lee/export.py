@@ -2,7 +2,13 @@
 
 import sys
 
-import causaldata
 
-frame = causaldata.nsw_mixtape.load_pandas().data.select_dtypes("number")
-frame.astype("float64").to_csv(sys.argv[1], index=False)
+def main(path: str) -> None:
+    import causaldata
+
+    frame = causaldata.nsw_mixtape.load_pandas().data.select_dtypes("number")
+    frame.astype("float64").to_csv(path, index=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

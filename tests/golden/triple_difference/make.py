@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import moderndid
 import numpy as np
 import pandas as pd
 
@@ -18,6 +17,8 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
+    import moderndid
+
     drawn = moderndid.gen_ddd_mult_periods(n=500, dgp_type=1, random_state=3)
     frame = drawn["data"].to_pandas()[["id", "group", "partition", "time", "y", "cov1", "cov2"]]
     frame = frame.sort_values(["id", "time"]).round(6)

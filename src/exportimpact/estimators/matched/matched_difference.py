@@ -30,6 +30,7 @@ from exportimpact.core.protocols import DesignLike
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.spec import EstimatorSpec
 from exportimpact.core.step import Step
+from exportimpact.design import in_tie_order
 from exportimpact.errors import InputError, did_you_mean
 from exportimpact.estimators.matched.assumed import require_match, required, rung
 from exportimpact.estimators.matched.cells import Sample, sample_of
@@ -155,7 +156,7 @@ class MatchedDifference:
         """Return the average effect when equally near firms are taken in random orders."""
         once = replace(self, tie_orders=0)
         rows = [
-            once.estimate(design.in_tie_order(order)).overall("simple").estimate
+            once.estimate(in_tie_order(design, order)).overall("simple").estimate
             for order in range(1, self.tie_orders + 1)
         ]
         return pd.DataFrame({"order": np.arange(1, len(rows) + 1), "estimate": rows})
