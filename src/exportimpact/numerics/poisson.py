@@ -14,6 +14,7 @@ doi:10.1016/j.econlet.2010.02.020; Wooldridge (2023), doi:10.1093/ectj/utad016.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy
@@ -67,7 +68,7 @@ def fit_poisson(reference: Reference) -> PoissonFit:
     """
     idle = np.zeros(reference.y.shape[0], dtype=bool)
     if reference.firm_effects:
-        idle = reference.used.any(axis=1) & ~(reference.y > 0).any(axis=1)
+        idle[:] = reference.used.any(axis=1) & ~(reference.y > 0).any(axis=1)
     simple = reference.z.shape[1] == 1 and not reference.firm_effects
     small = reference.collapsed() if simple else reference
     found = separated(small)
@@ -135,15 +136,16 @@ def _all_down(moves: FloatArray) -> BoolArray:
     _, index, inverse = np.unique(np.round(unit, 9), axis=0, return_index=True, return_inverse=True)
     unique = unit[index]  # not the rounded ones: what has to be zero would be a little more
     m, free = unique.shape
+    limits: Any = scipy.sparse.hstack([scipy.sparse.csr_array(unique), scipy.sparse.identity(m)])
     # Directions can be scaled and added, so that every row that can fall can fall by one.
     solved = scipy.optimize.linprog(
         np.concatenate([np.zeros(free), -np.ones(m)]),
-        A_ub=scipy.sparse.hstack([scipy.sparse.csr_array(unique), scipy.sparse.identity(m)]),
+        A_ub=limits,
         b_ub=np.zeros(m),
         bounds=[(None, None)] * free + [(0, 1)] * m,
         method="highs",
     )
-    fallen: BoolArray = solved.x[free:] > 0.5
+    fallen: BoolArray = np.asarray(solved.x)[free:] > 0.5
     return fallen[inverse.ravel()]
 
 
