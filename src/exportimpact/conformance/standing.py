@@ -61,6 +61,10 @@ def standing(estimator: Any, name: str) -> Standing:
     except ExportImpactError as error:
         reason = f"its design is refused: {error.code}"
         return Standing("unclear", frozenset(), (), reason, design)
+    scale, scales = design.outcome_spec.scale, estimator.spec.scales
+    if scales is not None and scale not in scales:
+        reason = f"does not take an outcome of scale {scale!r}"
+        return Standing("unclear", frozenset(), (), reason, design)
     method = getattr(estimator, "estimator", estimator)
     requires = Provenance.of(method, design).requires
     background = set(BACKGROUND)

@@ -205,10 +205,11 @@ def _evaluate(reference: Reference, theta: FloatArray) -> tuple[float, Normal]:
         nonlocal loss
         local = reference.local(theta, part.group)
         residual, mean = terms(part, local, poisson=True, firm=firm)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gain = np.where(part.y > 0, part.y * np.log(mean), 0.0)
-            loss += float(((mean - gain) * part.weight).sum())
+        gain = np.where(part.y > 0, part.y * np.log(mean), 0.0)
+        loss += float(((mean - gain) * part.weight).sum())
         return residual, mean
 
-    normal = reference.normal(at)
+    # A step that goes too far overflows, has no finite loss, and is halved.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        normal = reference.normal(at)
     return (loss if np.isfinite(loss) else np.inf), normal
