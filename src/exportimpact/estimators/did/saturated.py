@@ -81,7 +81,7 @@ class Saturated:
     >>> design = ei.Design(bench.panel, bench.support, outcome="ln_exports")
     >>> result = ei.did.Saturated(leads=True).estimate(design)
     >>> result.pretrend_test().df_numerator
-    9
+    11
     """
 
     spec: ClassVar[EstimatorSpec]
