@@ -22,7 +22,7 @@ from exportimpact.conformance.check import (
     skipped,
 )
 from exportimpact.conformance.replications import Cell, Order
-from exportimpact.conformance.standing import TRENDS, Standing
+from exportimpact.conformance.standing import PARALLEL, Standing
 from exportimpact.conformance.statistics import chosen
 from exportimpact.conformance.subject import Subject
 from exportimpact.core.diagnostic import registered
@@ -70,9 +70,9 @@ def refused(rows: pd.DataFrame) -> float:
 
 
 def _about(assumptions: tuple[str, ...]) -> frozenset[str]:
-    """Return the assumptions, both parallel trends where either is among them."""
+    """Return the assumptions, all of parallel trends where any is among them."""
     about = frozenset(assumptions)
-    return about | TRENDS if about & TRENDS else about
+    return about | PARALLEL if about & PARALLEL else about
 
 
 def _order(subject: Subject, name: str) -> Order:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from exportimpact.conformance.check import Check, Ruling, failed, held, skipped
-from exportimpact.conformance.standing import TRENDS
 from exportimpact.conformance.subject import Subject
 from exportimpact.conformance.world import PERIOD, UNIT, Twins, World, differences
+from exportimpact.core.assumption import GROWTH, TRENDS
 from exportimpact.design.matching import Coarsened, Optimal, Subclass
 from exportimpact.errors import CapabilityError
 
@@ -93,6 +93,8 @@ def _firm_effects(subject: Subject) -> Ruling:
 
 
 def _period_effects(subject: Subject) -> Ruling:
+    if subject.result.provenance.requires.names() & GROWTH:
+        return skipped("rests on growth ratios, which a constant changes")
     return _shifted_outcome(subject, PERIOD)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from exportimpact.conformance.arranged import Arranged
 from exportimpact.conformance.tier import N_PERIODS
-from exportimpact.core.assumption import Requirement
+from exportimpact.core.assumption import GROWTH, TRENDS, Requirement
 from exportimpact.core.provenance import Provenance
 from exportimpact.design import Design, SealedDesign
 from exportimpact.errors import ExportImpactError
@@ -24,7 +24,8 @@ BACKGROUND = frozenset(
 IN_MEANS = frozenset({"level", "count", "share"})
 """Scales on which a handful of firms can carry a mean: they need `no_dominant_firm` as well."""
 
-TRENDS = frozenset({"parallel_trends", "parallel_trends_given_x"})
+PARALLEL = TRENDS | GROWTH
+"""Whoever breaks one of these on purpose has broken all that do not hold, on every scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,10 @@ def standing(estimator: Any, name: str) -> Standing:
         design = _matched(estimator, design)
     except ExportImpactError as error:
         reason = f"its design is refused: {error.code}"
+        return Standing("unclear", frozenset(), (), reason, design)
+    scale, scales = design.outcome_spec.scale, estimator.spec.scales
+    if scales is not None and scale not in scales:
+        reason = f"does not take an outcome of scale {scale!r}"
         return Standing("unclear", frozenset(), (), reason, design)
     method = getattr(estimator, "estimator", estimator)
     requires = Provenance.of(method, design).requires
@@ -120,4 +125,4 @@ def _unmet(requires: Requirement, holds: frozenset[str]) -> frozenset[str]:
 def _family(assumption: str | None) -> frozenset[str]:
     if assumption is None:
         return frozenset()
-    return TRENDS if assumption in TRENDS else frozenset({assumption})
+    return PARALLEL if assumption in PARALLEL else frozenset({assumption})

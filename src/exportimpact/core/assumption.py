@@ -33,6 +33,12 @@ ASSUMPTIONS: frozenset[str] = frozenset(
 )
 """Names that requirements and scenarios may use; each has a sentence in the catalogue."""
 
+TRENDS = frozenset({"parallel_trends", "parallel_trends_given_x"})
+"""Parallel on the outcome's own scale: differences of levels, or of logs of an outcome in logs."""
+
+GROWTH = frozenset({"parallel_growth", "parallel_growth_given_x"})
+"""Parallel in the growth ratios of mean levels: where levels differ, another assumption."""
+
 OF_MATCHES = frozenset({"close_matches"})
 """Assumptions about what a matcher did, on which a scenario has no say."""
 

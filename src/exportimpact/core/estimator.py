@@ -51,6 +51,7 @@ def estimator(
     estimands: Iterable[str] = ("att",),
     accepts: Iterable[str] = _DEFAULT_ACCEPTS,
     conservative: bool = False,
+    scales: Iterable[str] | None = None,
 ) -> Callable[[type[T]], type[T]]:
     """Make a frozen dataclass with an `estimate` method an estimator.
 
@@ -67,6 +68,8 @@ def estimator(
     blind_to : mapping of assumption to reason
     estimands, accepts : iterables of str
     conservative : bool
+    scales : iterable of str, optional
+        Scales of outcomes that it takes; it refuses others itself, with a reason.
 
     Raises
     ------
@@ -95,6 +98,7 @@ def estimator(
         accepts=accepted,
         estimands=tuple(estimands),
         conservative=conservative,
+        scales=None if scales is None else frozenset(scales),
     )
 
     def decorate(cls: type[T]) -> type[T]:

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportimpact._typing import Rng
-from exportimpact.core.assumption import Requirement, all_of
+from exportimpact.core.assumption import TRENDS, Requirement, all_of
 from exportimpact.core.protocols import DesignLike
 from exportimpact.core.step import Step
 from exportimpact.core.terms import Terms
 
 if TYPE_CHECKING:
     from exportimpact.core.spec import EstimatorSpec
-
-
-_TRENDS = frozenset({"parallel_trends", "parallel_trends_given_x"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +105,11 @@ class Provenance:
 
 def _on_matched(method: Requirement, terms: Terms) -> Requirement:
     """Return what a method requires on a matched design: of firms alike in what was matched on."""
-    if terms.models is None or not method.names() & (_TRENDS | {"unconfoundedness"}):
+    if terms.models is None or not method.names() & (TRENDS | {"unconfoundedness"}):
         return method
     if terms.lags:
         # Firms alike in past outcomes are compared (Ding & Li 2019, doi:10.1017/pan.2019.25).
-        method = method.replaced(_TRENDS, "unconfoundedness")
+        method = method.replaced(TRENDS, "unconfoundedness")
     method = method.replaced(frozenset({"parallel_trends"}), "parallel_trends_given_x")
     corrected = "outcome_model" in method.names()
     models = () if corrected or not terms.models.parts else (terms.models,)

@@ -27,6 +27,8 @@ class EstimatorSpec(Shown):
         What a design may ask of it.
     conservative : bool
         Whether errors are too wide by theory.
+    scales : frozenset of str, or None
+        Scales of outcomes that it takes; None for all.
     """
 
     id: str
@@ -38,3 +40,4 @@ class EstimatorSpec(Shown):
     accepts: frozenset[str]
     estimands: tuple[str, ...] = ("att",)
     conservative: bool = False
+    scales: frozenset[str] | None = None

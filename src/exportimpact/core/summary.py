@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from exportimpact._typing import FloatArray, Scale
+from exportimpact._typing import FloatArray, IntArray, Scale
 from exportimpact.core import aggregation
 from exportimpact.core.aggregation import CellIndex, Rows, Sizes
 from exportimpact.core.cell import Cell
@@ -41,7 +41,8 @@ class Summary:
     @property
     def weights(self) -> FloatArray:
         """Weight of each cell, (n_cells,)."""
-        return self._rows.weights[0]
+        weights: FloatArray = self._rows.weights[0]
+        return weights
 
     def row(
         self, estimate: FloatArray, influence: FloatArray, scale: Scale, *, level: float = 0.95
@@ -131,9 +132,10 @@ class Summary:
         supported = [c.supported for c in self.cells]
         comparison = [c.comparison for c in self.cells]
 
-        def fewest(sides: list[np.ndarray], *, clusters: bool) -> np.ndarray:
-            by_firm = codes is None or not clusters
-            return np.array([min(s.size if by_firm else np.unique(codes[s]).size for s in sides)])
+        def fewest(sides: list[IntArray], *, clusters: bool) -> IntArray:
+            if codes is None or not clusters:
+                return np.array([min(side.size for side in sides)])
+            return np.array([min(np.unique(codes[side]).size for side in sides)])
 
         return Counts(
             fewest(supported, clusters=False),

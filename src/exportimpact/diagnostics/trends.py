@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from exportimpact._typing import Verdict
+from exportimpact.core.assumption import GROWTH, TRENDS
 from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding
 from exportimpact.core.result import EstimationResult
@@ -92,9 +93,9 @@ def anticipation(design: Any, result: EstimationResult) -> Iterator[Finding]:
 
 
 def about_trends(result: EstimationResult) -> str | None:
-    """Return which parallel trends a result rests on, None for neither."""
+    """Return which parallel trends, or growth, a result rests on, None for none of them."""
     names = result.provenance.requires.names()
-    return next((n for n in ("parallel_trends_given_x", "parallel_trends") if n in names), None)
+    return next((n for n in sorted(TRENDS | GROWTH, key=len, reverse=True) if n in names), None)
 
 
 def _shift_before(result: EstimationResult) -> tuple[float, float]:

@@ -22,6 +22,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from exportimpact._typing import BoolArray, FloatArray
+from exportimpact.core.assumption import GROWTH
 from exportimpact.core.cell import Cell
 from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding, judged
@@ -59,6 +60,10 @@ def unadjusted(design: Any, result: EstimationResult) -> Iterator[Finding]:
     """
     about = about_trends(result)
     if about is None or not (result.cells.index.event_time >= 0).any():
+        return
+    if about in GROWTH:
+        text = message("finding.growth_not_additive")
+        yield Finding("unadjusted", "NOT_APPLICABLE", text, threshold_source=_SOURCE)
         return
     given = design.settings["covariates"] if about == "parallel_trends_given_x" else ()
     columns = [design.panel.baseline(name) for name in _left_over(design, given)]

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from exportimpact.core.assumption import TRENDS
 from exportimpact.evaluation.ladder import Rung
 from exportimpact.evaluation.quantities import best_text
 from exportimpact.language import message
@@ -39,7 +40,6 @@ COLUMNS = (
     "n_comparison",
     "sentence",
 )
-_TRENDS = frozenset({"parallel_trends", "parallel_trends_given_x"})
 
 
 def table(rungs: Sequence[Rung]) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def _bracket(rungs: Sequence[Rung]) -> Iterator[dict[str, object]]:
 
 
 def _assumes_trends(rung: Rung) -> bool:
-    return bool(_TRENDS & set(rung.result.provenance.requires.names()))
+    return bool(TRENDS & set(rung.result.provenance.requires.names()))
 
 
 def _sentence(trends: Rung, past: Rung) -> str:

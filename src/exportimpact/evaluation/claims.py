@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from exportimpact.core.assumption import GROWTH
 from exportimpact.core.finding import Finding
 from exportimpact.core.step import Step
 from exportimpact.evaluation.assumptions import short_name
@@ -91,8 +92,11 @@ def _condition(rung: Rung, assumed: set[str]) -> str:
     step = rung.result.step
     if rung.lags:
         return "claim.if_same_past"
-    given = step is Step.V_B and "parallel_trends_given_x" in assumed
-    return f"{_CONDITIONS[step]}_given_x" if given else _CONDITIONS[step]
+    if step is not Step.V_B:
+        return _CONDITIONS[step]
+    words = "claim.if_parallel_growth" if assumed & GROWTH else _CONDITIONS[step]
+    given = bool(assumed & {"parallel_trends_given_x", "parallel_growth_given_x"})
+    return f"{words}_given_x" if given else words
 
 
 def _causal(rung: Rung, shown: EffectText, condition: Message) -> Message:

@@ -14,6 +14,7 @@ doi:10.1016/j.econlet.2010.02.020; Wooldridge (2023), doi:10.1093/ectj/utad016.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy
@@ -67,7 +68,7 @@ def fit_poisson(reference: Reference) -> PoissonFit:
     """
     idle = np.zeros(reference.y.shape[0], dtype=bool)
     if reference.firm_effects:
-        idle = reference.used.any(axis=1) & ~(reference.y > 0).any(axis=1)
+        idle[:] = reference.used.any(axis=1) & ~(reference.y > 0).any(axis=1)
     simple = reference.z.shape[1] == 1 and not reference.firm_effects
     small = reference.collapsed() if simple else reference
     found = separated(small)
@@ -135,15 +136,16 @@ def _all_down(moves: FloatArray) -> BoolArray:
     _, index, inverse = np.unique(np.round(unit, 9), axis=0, return_index=True, return_inverse=True)
     unique = unit[index]  # not the rounded ones: what has to be zero would be a little more
     m, free = unique.shape
+    limits: Any = scipy.sparse.hstack([scipy.sparse.csr_array(unique), scipy.sparse.identity(m)])
     # Directions can be scaled and added, so that every row that can fall can fall by one.
     solved = scipy.optimize.linprog(
         np.concatenate([np.zeros(free), -np.ones(m)]),
-        A_ub=scipy.sparse.hstack([scipy.sparse.csr_array(unique), scipy.sparse.identity(m)]),
+        A_ub=limits,
         b_ub=np.zeros(m),
         bounds=[(None, None)] * free + [(0, 1)] * m,
         method="highs",
     )
-    fallen: BoolArray = solved.x[free:] > 0.5
+    fallen: BoolArray = np.asarray(solved.x)[free:] > 0.5
     return fallen[inverse.ravel()]
 
 
@@ -203,10 +205,11 @@ def _evaluate(reference: Reference, theta: FloatArray) -> tuple[float, Normal]:
         nonlocal loss
         local = reference.local(theta, part.group)
         residual, mean = terms(part, local, poisson=True, firm=firm)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gain = np.where(part.y > 0, part.y * np.log(mean), 0.0)
-            loss += float(((mean - gain) * part.weight).sum())
+        gain = np.where(part.y > 0, part.y * np.log(mean), 0.0)
+        loss += float(((mean - gain) * part.weight).sum())
         return residual, mean
 
-    normal = reference.normal(at)
+    # A step that goes too far overflows, has no finite loss, and is halved.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        normal = reference.normal(at)
     return (loss if np.isfinite(loss) else np.inf), normal

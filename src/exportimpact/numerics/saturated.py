@@ -389,7 +389,7 @@ def terms(
     link = part.z @ local.T
     if poisson:
         with np.errstate(over="ignore"):
-            mean = np.exp(link) * part.used
+            mean = np.exp(np.where(part.used > 0, link, -np.inf))
         if firm:
             mean *= (part.y.sum(axis=1) / mean.sum(axis=1))[:, None]
         return part.y - mean, mean

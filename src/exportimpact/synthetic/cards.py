@@ -32,8 +32,9 @@ _FAMILIES: Mapping[str, frozenset[str]] = MappingProxyType(
         "Dynamic panel with instruments from past changes": frozenset(
             {"no_anticipation", "mean_stationarity", "homogeneous_effects"}
         ),
-        "Means or Poisson models of money": frozenset(
-            {"parallel_trends", "no_anticipation", "no_dominant_firm"}
+        "Means of money": frozenset({"parallel_trends", "no_anticipation", "no_dominant_firm"}),
+        "Poisson models of money": frozenset(
+            {"parallel_growth", "no_anticipation", "no_dominant_firm"}
         ),
     }
 )
@@ -150,7 +151,7 @@ def _sizing(scenario: Scenario) -> str:
 def _expected(scenario: Scenario) -> Iterator[str]:
     money = scenario.design_options["outcome"] == "exports"
     for family, needs in _FAMILIES.items():
-        if family.startswith("Means") and not money:
+        if family.endswith("of money") and not money:
             continue
         required = needs | _ALWAYS
         missing = required & scenario.fails

@@ -6,6 +6,8 @@ EVERYTHING = frozenset(
     {
         "parallel_trends",
         "parallel_trends_given_x",
+        "parallel_growth",
+        "parallel_growth_given_x",
         "no_anticipation",
         "overlap",
         "outcome_model",
@@ -29,11 +31,24 @@ OTHERS = frozenset({"typical_firms_comparable"})
 LEVELS = frozenset({"unconfoundedness", "typical_firms_comparable"})
 """Fail whenever supported firms differ from others in what nobody observes."""
 
-TRENDS = LEVELS | {"parallel_trends", "parallel_trends_given_x", "strict_exogeneity"}
+GIVEN = frozenset({"parallel_trends_given_x", "parallel_growth_given_x"})
+"""Parallel given the covariates: of the outcome itself, and of mean exports in money as ratios."""
+
+PARALLEL = GIVEN | {"parallel_trends", "parallel_growth"}
+"""The same, given nothing. Trends that are parallel in logs are parallel as ratios of means where
+yearly shocks do not depend on support; where log growth differs, ratios do."""
+
+TRENDS = LEVELS | PARALLEL | {"strict_exogeneity"}
 """Fail whenever supported firms would have grown otherwise, for reasons that nobody observes."""
 
 TRENDS_BY_SIZE = frozenset(
-    {"parallel_trends", "typical_firms_comparable", "strict_exogeneity", "mean_stationarity"}
+    {
+        "parallel_trends",
+        "parallel_growth",
+        "typical_firms_comparable",
+        "strict_exogeneity",
+        "mean_stationarity",
+    }
 )
 """Fail when supported firms would have grown otherwise because of their size, which is observed."""
 

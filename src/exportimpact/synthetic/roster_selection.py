@@ -9,6 +9,7 @@ from exportimpact.synthetic.linear import LinearWorld, Trend
 from exportimpact.synthetic.promises import (
     CLEAN,
     EVERYTHING,
+    GIVEN,
     LEVELS,
     OTHERS,
     SIZES,
@@ -27,7 +28,6 @@ from exportimpact.synthetic.selection import (
 
 _SHARES = (0.15, 0.15, 0.15)
 _PERSISTENT = frozenset({"mean_stationarity"})
-_LAGS = frozenset({"parallel_trends_given_x"})
 _SCORED = "Lee et al. (2008): firms select themselves before the agency selects"
 
 BY_CHANCE = Scenario(
@@ -89,8 +89,8 @@ MATCHING_TRAP = Scenario(
         "Comparison firms with equal past exports had a lucky year, and fall back after it.\n"
         "Matching on the lagged outcome and then differencing invents an effect."
     ),
-    holds=EVERYTHING - LEVELS - _LAGS,
-    fails=LEVELS | _LAGS,
+    holds=EVERYTHING - LEVELS - GIVEN,
+    fails=LEVELS | GIVEN,
     presets=SIZES,
     sources=(
         *CLEAN,

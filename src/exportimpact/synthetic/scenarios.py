@@ -9,7 +9,7 @@ from exportimpact.errors import InputError, did_you_mean
 from exportimpact.synthetic.bench import Scenario
 from exportimpact.synthetic.export_world import ExportWorld
 from exportimpact.synthetic.presets import PRESETS
-from exportimpact.synthetic.promises import EVERYTHING, SIZES
+from exportimpact.synthetic.promises import EVERYTHING, GIVEN, SIZES
 from exportimpact.synthetic.roster_effects import EFFECT_SCENARIOS
 from exportimpact.synthetic.roster_reports import REPORT_SCENARIOS
 from exportimpact.synthetic.roster_selection import SELECTION_SCENARIOS
@@ -18,6 +18,7 @@ from exportimpact.synthetic.voucher import draw_voucher
 _VOUCHER_FAILS = frozenset(
     {
         "parallel_trends",
+        "parallel_growth",
         "typical_firms_comparable",
         "homogeneous_effects",
         "no_dominant_firm",
@@ -33,7 +34,9 @@ _VOUCHER = Scenario(
         "Larger firms grow faster anyway, exports have heavy tails, and from 2020 some close.\n"
         "The first voucher raises exports and, a little, the chance to export; a second none."
     ),
-    holds=EVERYTHING - _VOUCHER_FAILS - {"outcome_model", "propensity_model"},
+    holds=EVERYTHING
+    - _VOUCHER_FAILS
+    - {"parallel_growth_given_x", "outcome_model", "propensity_model"},
     fails=_VOUCHER_FAILS,
     presets=SIZES,
     sources=(
@@ -53,6 +56,7 @@ _VOUCHER = Scenario(
 _WORLD_FAILS = frozenset(
     {
         "parallel_trends",
+        "parallel_growth",
         "unconfoundedness",
         "typical_firms_comparable",
         "homogeneous_effects",
@@ -71,9 +75,7 @@ _WORLD = Scenario(
         "From 2017 firms apply for vouchers, scored on size, stage and last year's growth; others\n"
         "go to fairs or learn to export. Nothing is clean: the truth is known for these firms."
     ),
-    holds=EVERYTHING
-    - _WORLD_FAILS
-    - {"parallel_trends_given_x", "outcome_model", "propensity_model"},
+    holds=EVERYTHING - _WORLD_FAILS - GIVEN - {"outcome_model", "propensity_model"},
     fails=_WORLD_FAILS,
     presets=("meta_mid", *(name for name in PRESETS if name != "meta_mid")),
     sources=(

@@ -16,7 +16,6 @@ from exportimpact.language import message
 from exportimpact.numerics.concentration import TOP, concentration
 from exportimpact.numerics.saturated import Fit, Reference, fit_linear
 
-_ROW = "simple"
 _ENDS = ("estimate", "std_error", "ci_low", "ci_high")
 
 Row: TypeAlias = dict[str, str | float | int]
@@ -70,8 +69,9 @@ def beside_the_headline(
 
 
 def _line(result: EstimationResult) -> pd.Series:
-    overall = result.overall(_ROW)
-    return pd.concat([overall.table().iloc[0], overall.percent().iloc[0]])
+    overall = result.overall("simple")
+    line: pd.Series = pd.concat([overall.table().iloc[0], overall.percent().iloc[0]])
+    return line
 
 
 def _participation(model: Saturation, outcome: FloatArray) -> pd.Series | None:
@@ -121,7 +121,7 @@ def _in_points(line: pd.Series | None, firms: int) -> Row:
 
 
 def _spread(result: EstimationResult) -> list[Row]:
-    found = concentration(result.overall(_ROW).influence[:, 0])
+    found = concentration(result.overall("simple").influence[:, 0])
     if found is None:
         return []
     none = dict.fromkeys(_ENDS[1:], np.nan)

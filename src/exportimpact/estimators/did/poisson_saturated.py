@@ -58,6 +58,7 @@ _WHY = {
         "same_measurement": "reports that support inflates look like an effect",
     },
     accepts={"weights", "not_yet", "covariates"},
+    scales={"level", "count"},
 )
 @dataclass(frozen=True, kw_only=True)
 class PoissonSaturated:
@@ -89,6 +90,15 @@ class PoissonSaturated:
     ----------
     Wooldridge (2023), doi:10.1093/ectj/utad016; Santos Silva & Tenreyro (2006),
     doi:10.1162/rest.88.4.641
+
+    Examples
+    --------
+    >>> import exportimpact as ei
+    >>> bench = ei.synthetic.scenario("heavy_tails_sme").draw(n_firms=400, n_periods=8, seed=1)
+    >>> design = ei.Design(bench.panel, bench.support, outcome="exports")
+    >>> result = ei.did.PoissonSaturated().estimate(design)
+    >>> result.exhibits[0].table["measure"].tolist()[:3]
+    ['headline', 'headline_percent', 'participation']
     """
 
     spec: ClassVar[EstimatorSpec]

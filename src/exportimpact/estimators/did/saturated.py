@@ -73,6 +73,15 @@ class Saturated:
     References
     ----------
     Wooldridge (2021), SSRN 3906345, published as doi:10.1007/s00181-025-02807-z
+
+    Examples
+    --------
+    >>> import exportimpact as ei
+    >>> bench = ei.synthetic.scenario("random_rollout").draw(n_firms=400, n_periods=8, seed=1)
+    >>> design = ei.Design(bench.panel, bench.support, outcome="ln_exports")
+    >>> result = ei.did.Saturated(leads=True).estimate(design)
+    >>> result.pretrend_test().df_numerator
+    11
     """
 
     spec: ClassVar[EstimatorSpec]

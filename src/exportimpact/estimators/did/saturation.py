@@ -83,7 +83,8 @@ class Saturation:
             never[cell.comparison] = True
         own = (self.design.cohort_codes > 0)[:, None]
         base = np.arange(untreated.shape[1]) == history.start[:, None] - 1
-        return untreated & (never[:, None] | (own & base))
+        inside: BoolArray = untreated & (never[:, None] | (own & base))
+        return inside
 
     def reference(self, outcome: FloatArray, *, kept: BoolArray | None = None) -> Reference:
         """Return the observations that the model is fitted to.
@@ -199,7 +200,7 @@ class Saturation:
         psi = fit.influence(np.column_stack([effect.gradient for _, effect in found]))
         for c, (cell, effect) in enumerate(found):
             psi[cell.supported, c] += effect.direct
-        everyone = fit.reference.used.any(axis=1)
+        everyone = np.asarray(fit.reference.used.any(axis=1), dtype=bool)
         for cell, _ in found:
             everyone[cell.supported] = True
         reach, cohort = np.flatnonzero(everyone), -1
