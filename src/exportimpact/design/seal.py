@@ -115,10 +115,11 @@ def _before_support(design: Design) -> BoolArray:
 
 def _add_column(digest: Any, name: str, values: FloatArray, before: BoolArray) -> None:
     digest.update(f"\x1d{name}\x1d".encode())
-    there = before & np.isfinite(values)
-    for index in np.nonzero(there):
-        _add(digest, index, "<i8")
-    _add(digest, values[there] + 0.0, "<f8")
+    there = np.flatnonzero(before & np.isfinite(values))
+    row = there // values.shape[1]
+    _add(digest, row, "<i8")
+    _add(digest, there - row * values.shape[1], "<i8")
+    _add(digest, values.ravel()[there] + 0.0, "<f8")
 
 
 def _add(digest: Any, values: AnyArray, dtype: str) -> None:
