@@ -170,7 +170,8 @@ class CellBuilder:
         if self.pool in _COMPARISONS:
             self._used[cell.period_index, cell.supported] = True
         else:
-            self._used[[[cell.period_index], [cell.base_index]], cell.rows] = True
+            rows = cell.rows
+            self._used[cell.period_index][rows] = self._used[cell.base_index][rows] = True
 
     @cached_property
     def _used(self) -> BoolArray:
@@ -311,18 +312,19 @@ class CellBuilder:
         entries = [(c, e) for c, e in enumerate(self._entries) if e.cohort == cohort]
         columns = np.array([c for c, _ in entries], dtype=np.int64)
         rows, place = _union([e.rows for _, e in entries], self.design.units.size)
-        values = np.zeros((rows.size, columns.size))
-        present = np.zeros(values.shape, dtype=bool)
+        values = np.zeros((rows.size, columns.size), order="F")
+        present = np.zeros(values.shape, dtype=bool, order="F")
         members = self.design.members(cohort)
         inside = np.zeros((members.size, 2 * columns.size + 1))
         inside[:, -1] = self.design.member_weights(cohort)
         counted = np.zeros(inside.shape, dtype=bool)
         counted[:, -1] = True
         for j, (_, entry) in enumerate(entries):
-            values[place[entry.rows], j] = entry.psi
+            at = place[entry.reach]
+            present[at, j] = True
+            values[at if entry.rows is entry.reach else place[entry.rows], j] = entry.psi
             # The block holds it from here on; twice would fill the memory.
             entry.rows, entry.psi = rows, values[:, j]
-            present[place[entry.reach], j] = True
             at = np.searchsorted(members, entry.supported)
             inside[at, j] = entry.mean_psi
             inside[at, columns.size + j] = entry.raw_weights

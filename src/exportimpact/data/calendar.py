@@ -128,7 +128,8 @@ class Calendar:
 
     def places(self, ordinals: IntArray) -> IntArray:
         """Return places of ordinals that lie on the (extended) grid; may be outside 0..n-1."""
-        return (ordinals - self.first) // self.step
+        places = ordinals - self.first
+        return places if self.step == 1 else places // self.step
 
 
 def ordinals_of_dates(dates: npt.NDArray[np.datetime64], frequency: Frequency) -> IntArray:

@@ -44,17 +44,19 @@ def fingerprint(
     digest = hashlib.sha256(VERSION)
     encoded, order = _sorted_ids(units)
     _add_texts(digest, encoded)
-    used = used[order]
+    in_order = bool((order[1:] > order[:-1]).all())
+    used = used if in_order else used[order]
     digest.update(used.sum(axis=1).astype("<i8").tobytes())
     periods = np.broadcast_to(ordinals.astype("<f8"), used.shape)
     digest.update(periods[used].tobytes())
     for name in sorted(columns, key=_nfc):
-        values = columns[name][order][used]
+        values = columns[name] if in_order else columns[name][order]
+        values = values[used]
         names = [_nfc(label) for label in labels.get(name, ())]
         if names:
             values = _by_name(values, names)
         _add_texts(digest, [_nfc(name).encode(), *(n.encode() for n in sorted(names))])
-        digest.update(_canonical(values).tobytes())
+        digest.update(_canonical(values).data)
     return digest.hexdigest()
 
 
@@ -83,7 +85,7 @@ def _by_name(codes: FloatArray, names: list[str]) -> FloatArray:
 
 
 def _canonical(values: FloatArray) -> AnyArray:
-    same: AnyArray = values.astype("<f8") + 0.0  # -0.0 becomes 0.0
+    same: AnyArray = values.astype("<f8", copy=False) + 0.0  # -0.0 becomes 0.0
     same[np.isnan(same)] = np.nan
     return same
 

@@ -30,7 +30,8 @@ def read_first_periods(frame: Any, *, unit: str, first_period: str) -> Spells:
     raise_found(problems)
     assert ids is not None
     assert when is not None
-    _, rows = np.unique(ids.codes, return_index=True)
+    rows = np.empty(len(ids.units), dtype=np.int64)
+    rows[ids.codes[::-1]] = np.arange(len(ids.codes))[::-1]  # written last: a firm's first row
     start = when.take(rows)
     changes = when.missing != start.missing[ids.codes]
     there = ~when.missing & ~start.missing[ids.codes]

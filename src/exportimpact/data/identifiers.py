@@ -12,6 +12,9 @@ import pandas as pd
 from exportimpact._typing import AnyArray, IntArray
 from exportimpact.data.reading import Column
 
+_COMPACT = 4
+"""Whole numbers that span less than this many times the rows are looked up in a table."""
+
 
 @dataclass(frozen=True, eq=False)
 class Identifiers:
@@ -60,13 +63,28 @@ def _without_blanks(
 
 def _ranked(values: IntArray, column: Column, changed: int) -> Identifiers:
     there = ~column.missing
-    codes, seen = pd.factorize(values if there.all() else values[there])
+    whole = bool(there.all())
+    units, codes = _places(values if whole else values[there])
+    if whole:
+        return Identifiers(units, codes, changed)
+    placed = np.full(len(values), -1, dtype=np.int64)
+    placed[there] = codes
+    return Identifiers(units, placed, changed)
+
+
+def _places(values: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the distinct values, increasing, and the place of each value among them."""
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    if high - low < _COMPACT * len(values):  # numbered through: a table is faster than hashing
+        used = np.zeros(high - low + 1, dtype=bool)
+        used[values - low] = True
+        rank = np.cumsum(used) - 1
+        return np.flatnonzero(used) + low, rank[values - low]
+    codes, seen = pd.factorize(values)
     order = np.argsort(seen)
     rank = np.empty(len(seen), dtype=np.int64)
     rank[order] = np.arange(len(seen))
-    placed = np.full(len(values), -1, dtype=np.int64)
-    placed[there] = rank[codes]
-    return Identifiers(np.asarray(seen, dtype=np.int64)[order], placed, changed)
+    return np.asarray(seen, dtype=np.int64)[order], rank[codes]
 
 
 def locate(units: AnyArray, wanted: AnyArray) -> IntArray:

@@ -45,8 +45,8 @@ def pre_support_periods(design: Design) -> int:
 def assumed(design: Design) -> tuple[str, ...]:
     """Return what sample and outcome assume: reports, spillovers, clusters, the missing, giants."""
     found = ["no_interference", "same_measurement", "independent_clusters"]
-    y, inside = design.wide().outcome, design._sample.inside
-    if np.isnan(y[inside][:, design.panel.observed.any(axis=0)]).any():
+    missing = np.isnan(design.wide().outcome) & design._sample.inside[:, None]
+    if (missing.any(axis=0) & design.panel.observed.any(axis=0)).any():
         found.append("missing_at_random")
     if design.outcome_spec.scale in {"level", "count"}:
         found.append("no_dominant_firm")

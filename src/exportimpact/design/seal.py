@@ -13,17 +13,20 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from exportimpact._typing import BoolArray, FloatArray
+from exportimpact._typing import AnyArray, BoolArray, FloatArray
 from exportimpact.data import NEVER
 
 if TYPE_CHECKING:
     from exportimpact.design.design import Design
 
 VERSION = 1
+_AT_ONCE = 100_000
 _NOT_DESIGN = frozenset({"panel", "asks", "last_period"})
 
 
@@ -33,10 +36,7 @@ def seal_hash(design: Design) -> str:
     settings = {k: v for k, v in design.settings.items() if k not in _NOT_DESIGN}
     digest.update(canonical_json({"seal": VERSION, **settings}).encode("utf-8"))
     panel = design.panel
-    first = design.aligned.first
-    for unit, start in zip(panel.units, first, strict=True):
-        text = unicodedata.normalize("NFC", str(unit))
-        digest.update(f"{text}\x1f{'' if start == NEVER else int(start)}\x1e".encode())
+    _add_firms(digest, design)
     _add_pools(digest, design)
     before = _before_support(design)
     outcome = design.outcome_spec
@@ -65,13 +65,28 @@ def _rounded(value: Any) -> Any:
     return f"{value:.12g}" if isinstance(value, float) else value
 
 
+def _add_firms(digest: Any, design: Design) -> None:
+    """Add each firm's id and when it is first supported."""
+    place, starts = pd.factorize(design.aligned.first)
+    ends = [f"\x1f{'' if start == NEVER else int(start)}\x1e" for start in starts]
+    units = design.panel.units
+    for low in range(0, len(units), _AT_ONCE):
+        part = slice(low, low + _AT_ONCE)
+        texts: Iterable[str] = map(str, units[part].tolist())
+        if units.dtype == object:
+            texts = (unicodedata.normalize("NFC", text) for text in texts)
+        rows = zip(texts, place[part].tolist(), strict=True)
+        digest.update("".join([text + ends[start] for text, start in rows]).encode())
+
+
 def _add_pools(digest: Any, design: Design) -> None:
     """Add what decides, besides first support, who is compared and which firms move together."""
     aligned = design.aligned
     clusters = design.cluster_codes
     flags = [aligned.other_supported, aligned.censor_from, aligned.rounds]
     for values in [*flags, *([] if clusters is None else [clusters])]:
-        digest.update(b"\x1d" + values.astype("<i8").tobytes())
+        digest.update(b"\x1d")
+        _add(digest, values, "<i8")
     if aligned.dose is not None:
         path = np.where(np.isfinite(aligned.dose), aligned.dose, -1.0)
         digest.update(b"\x1ddose\x1d" + (path + 0.0).astype("<f8").tobytes())
@@ -103,7 +118,12 @@ def _before_support(design: Design) -> BoolArray:
 
 def _add_column(digest: Any, name: str, values: FloatArray, before: BoolArray) -> None:
     digest.update(f"\x1d{name}\x1d".encode())
-    row, column = np.nonzero(before & np.isfinite(values))
-    digest.update(row.astype("<i8").tobytes())
-    digest.update(column.astype("<i8").tobytes())
-    digest.update((values[row, column] + 0.0).astype("<f8").tobytes())
+    there = np.flatnonzero(before & np.isfinite(values))
+    row = there // values.shape[1]
+    _add(digest, row, "<i8")
+    _add(digest, there - row * values.shape[1], "<i8")
+    _add(digest, values.ravel()[there] + 0.0, "<f8")
+
+
+def _add(digest: Any, values: AnyArray, dtype: str) -> None:
+    digest.update(np.ascontiguousarray(values, dtype=dtype).data)

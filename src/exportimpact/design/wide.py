@@ -30,13 +30,13 @@ class Wide:
         """Return the change since the base period of the cell's rows, (n_rows,)."""
         rows = cell.rows
         out: FloatArray = (
-            self.outcome[rows, cell.period_index] - self.outcome[rows, cell.base_index]
+            self._by_period[cell.period_index][rows] - self._by_period[cell.base_index][rows]
         )
         return out
 
     def level(self, cell: Cell) -> FloatArray:
         """Return the outcome in the cell's period, (n_rows,)."""
-        out: FloatArray = self.outcome[cell.rows, cell.period_index]
+        out: FloatArray = self._by_period[cell.period_index][cell.rows]
         return out
 
     def covariates(self, cell: Cell) -> FloatArray:
@@ -74,6 +74,11 @@ class Wide:
         if base_index not in self._kept:
             self._kept[base_index] = self.builder.matrix(base_index)
         return self._kept[base_index]
+
+    @cached_property
+    def _by_period(self) -> FloatArray:
+        # Cells read one period of many firms, which lie side by side here.
+        return np.ascontiguousarray(self.outcome.T)
 
     @cached_property
     def _kept(self) -> dict[int, FloatArray]:

@@ -136,11 +136,12 @@ class Influence:
             if inside.size:
                 parts.append((inside, row[inside], block))
         touched = np.unique(np.concatenate([b.cols for _, _, b in parts] or [firms[:0]]))
-        dense = np.zeros((firms.size, touched.size))
+        dense = np.zeros((firms.size, touched.size), order="F")
         present = np.zeros(touched.size, dtype=np.int64)
         for inside, row, block in parts:
             cols = np.searchsorted(touched, block.cols)
-            dense[np.ix_(inside, cols)] += block.values[row]
+            for column, values in zip(cols, block.values.T, strict=True):
+                dense[inside, column] += values[row]
             present[cols] += row.size if block.present is None else block.present[row].sum(axis=0)
         return touched, dense, present
 

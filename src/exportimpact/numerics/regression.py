@@ -151,8 +151,7 @@ def triangle(X: FloatArray) -> FloatArray:
     """Return a matrix with at most k rows whose columns depend on each other as those of X do."""
     if len(X) <= X.shape[1]:
         return X
-    factor: FloatArray = np.linalg.qr(X, mode="r")
-    return factor
+    return np.asarray(np.linalg.qr(X, mode="r"), dtype=float)
 
 
 def separating_column(X: FloatArray, d: FloatArray) -> int:
