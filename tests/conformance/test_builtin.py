@@ -40,13 +40,13 @@ def test_conforms(estimator, check):
     conforms(estimator, check)
 
 
-@parametrize(others(), groups=("api", "invariances", "documents"))
+@parametrize(others(), groups=("api", "documents"))
 def test_keeps_the_contract(estimator, check):
     conforms(estimator, check)
 
 
 @pytest.mark.calibration
-@parametrize(others(), groups=("statistics", "honesty"))
+@parametrize(others(), groups=("invariances", "statistics", "honesty"))
 def test_is_right_or_caught(estimator, check):
     conforms(estimator, check)
 
