@@ -333,7 +333,6 @@ def _by_linearmodels(groups: Groups) -> FloatArray:
         weights=pd.Series(np.tile(half, 2), index=index, name="w"),
         entity_effects=True,
         singletons=True,
-        check_rank=False,
     )
     found = model.fit(cov_type="unadjusted").params
     return np.asarray(found[names], dtype=float)
