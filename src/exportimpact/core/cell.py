@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exportimpact._typing import FloatArray, IntArray
+from exportimpact._typing import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,3 +50,21 @@ class Cell:
         flag = np.zeros(self.supported.size + self.comparison.size)
         flag[: self.supported.size] = 1.0
         return flag
+
+    def among(self, inside: BoolArray) -> Cell:
+        """Return the cell among some of its firms, weights with mean 1 again.
+
+        Parameters
+        ----------
+        inside : (n_supported + n_comparison,) bool
+            In the order of `rows`.
+        """
+        if inside.all():
+            return self
+        n, weights = self.supported.size, self.weights[inside]
+        return replace(
+            self,
+            supported=self.supported[inside[:n]],
+            comparison=self.comparison[inside[n:]],
+            weights=weights / weights.mean() if weights.size else weights,
+        )

@@ -12,7 +12,7 @@ Borusyak, Jaravel & Spiess (2024), doi:10.1093/restud/rdae007
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
@@ -156,7 +156,8 @@ class Imputation:
                 kept = known & model.fit.estimable(cell.supported, cell.period_index)
                 dropped += int((known & ~kept).sum())
                 if kept.any():
-                    imputed.append(_restricted(cell, kept))
+                    everyone = np.ones(cell.comparison.size, dtype=bool)
+                    imputed.append(cell.among(np.concatenate([kept, everyone])))
                 else:
                     cells.not_identified(cell, message("cell.not_connected"))
             self._add(cells, model, imputed)
@@ -201,14 +202,6 @@ class Imputation:
         alone = rest < 1e-12
         others = np.where(alone, mean, (mean - own_sum) / np.where(alone, 1.0, rest))
         return effect - others[together]
-
-
-def _restricted(cell: Cell, kept: BoolArray) -> Cell:
-    if kept.all():
-        return cell
-    chosen = np.concatenate([kept, np.ones(cell.comparison.size, dtype=bool)])
-    weights = cell.weights[chosen]
-    return replace(cell, supported=cell.supported[kept], weights=weights / weights.mean())
 
 
 def _flags(parts: list[IntArray], n: int) -> BoolArray:

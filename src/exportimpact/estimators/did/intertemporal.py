@@ -17,7 +17,7 @@ de Chaisemartin & D'Haultfoeuille (2024), doi:10.1162/rest_a_01414
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -248,10 +248,4 @@ def _among(cell: Cell, supported: BoolArray, comparison: BoolArray) -> Cell | No
     """Return the cell among some of its firms, None when a side is empty."""
     if not (supported.any() and comparison.any()):
         return None
-    weights = cell.weights[np.concatenate([supported, comparison])]
-    return replace(
-        cell,
-        supported=cell.supported[supported],
-        comparison=cell.comparison[comparison],
-        weights=weights / weights.mean(),
-    )
+    return cell.among(np.concatenate([supported, comparison]))

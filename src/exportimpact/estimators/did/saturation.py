@@ -7,7 +7,7 @@ observations that no dummy takes up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import get_args
 
@@ -222,14 +222,6 @@ class Saturation:
         stay = np.ones(n, dtype=bool) if kept is None else kept[cell.supported]
         if self.firm_effects:
             stay = stay & self.used[cell.supported].any(axis=1)
-        others = cell.comparison if kept is None else cell.comparison[kept[cell.comparison]]
-        if stay.all() and others.size == cell.comparison.size:
-            return cell
-        inside = np.concatenate([stay, np.isin(cell.comparison, others, assume_unique=True)])
-        weights = cell.weights[inside]
-        return replace(
-            cell,
-            supported=cell.supported[stay],
-            comparison=others,
-            weights=weights / weights.mean() if weights.size else weights,
-        )
+        m = cell.comparison.size
+        others = np.ones(m, dtype=bool) if kept is None else kept[cell.comparison]
+        return cell.among(np.concatenate([stay, others]))

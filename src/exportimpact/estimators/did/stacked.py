@@ -207,13 +207,9 @@ def _stack(end: Cell, inside: BoolArray) -> Cell | None:
             cohort=end.cohort,
         )
     n = end.supported.size
-    supported, comparison = end.supported[inside[:n]], end.comparison[inside[n:]]
-    if not supported.size or not comparison.size:
+    if not inside[:n].any() or not inside[n:].any():
         return None
-    weights = end.weights[inside]
-    return replace(
-        end, supported=supported, comparison=comparison, weights=weights / weights.mean()
-    )
+    return end.among(inside)
 
 
 def _cells_of(stack: Cell, design: DesignLike, span: IntArray) -> Iterator[Cell]:
