@@ -12,7 +12,7 @@ from exportimpact._typing import BoolArray, Common, Comparison, FloatArray, IntA
 from exportimpact.core.account import SampleAccount
 from exportimpact.core.aggregation import CellIndex, Sizes
 from exportimpact.core.cell import Cell
-from exportimpact.core.cellset import NO_ERROR, THIN, CellSet, Counts
+from exportimpact.core.cellset import NO_ERROR, THIN, CellSet, Counts, clusters_of
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.protocols import DesignLike
@@ -163,7 +163,7 @@ class CellBuilder:
         """Return supported and comparison firms, and their clusters."""
         codes = self.design.cluster_codes
         sides = (cell.supported, cell.comparison)
-        firms, clusters = [s.size for s in sides], [_clusters(codes, s) for s in sides]
+        firms, clusters = [s.size for s in sides], [clusters_of(codes, s) for s in sides]
         return firms[0], firms[1], clusters[0], clusters[1]
 
     def _mark_used(self, cell: Cell) -> None:
@@ -363,10 +363,6 @@ def _together(
     total[np.searchsorted(union, rows)] += psi
     total[np.searchsorted(union, others)] += more
     return union, total
-
-
-def _clusters(codes: IntArray | None, rows: IntArray) -> int:
-    return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
 
 
 def _segment(design: DesignLike) -> tuple[str, str] | None:

@@ -22,6 +22,11 @@ FEW_CLUSTERS = 50
 FEW_CLUSTERS_PER_SIDE = 20
 
 
+def clusters_of(codes: IntArray | None, rows: IntArray) -> int:
+    """Return how many clusters some firms are in; each firm is one where there are no codes."""
+    return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Counts:
     """Firms and clusters on both sides of each cell, each (n_cells,)."""

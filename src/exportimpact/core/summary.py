@@ -17,7 +17,7 @@ from exportimpact._typing import FloatArray, IntArray, Scale
 from exportimpact.core import aggregation
 from exportimpact.core.aggregation import CellIndex, Rows, Sizes
 from exportimpact.core.cell import Cell
-from exportimpact.core.cellset import CellSet, Counts
+from exportimpact.core.cellset import CellSet, Counts, clusters_of
 from exportimpact.core.effects import relative_effects
 from exportimpact.core.protocols import DesignLike
 from exportimpact.numerics.distributions import t_quantile
@@ -128,18 +128,9 @@ class Summary:
 
     def _counts(self) -> Counts:
         """Return the fewest firms and clusters on either side of any cell."""
-        codes = self.design.cluster_codes
-        supported = [c.supported for c in self.cells]
-        comparison = [c.comparison for c in self.cells]
+        sides = [c.supported for c in self.cells], [c.comparison for c in self.cells]
 
-        def fewest(sides: list[IntArray], *, clusters: bool) -> IntArray:
-            if codes is None or not clusters:
-                return np.array([min(side.size for side in sides)])
-            return np.array([min(np.unique(codes[side]).size for side in sides)])
+        def fewest(codes: IntArray | None) -> list[IntArray]:
+            return [np.array([min(clusters_of(codes, rows) for rows in side)]) for side in sides]
 
-        return Counts(
-            fewest(supported, clusters=False),
-            fewest(comparison, clusters=False),
-            fewest(supported, clusters=True),
-            fewest(comparison, clusters=True),
-        )
+        return Counts(*fewest(None), *fewest(self.design.cluster_codes))

@@ -17,7 +17,7 @@ from exportimpact._typing import BoolArray, FloatArray, IntArray
 from exportimpact.core.aggregation import CellIndex, Sizes, identity
 from exportimpact.core.builder import CellBuilder
 from exportimpact.core.cell import Cell
-from exportimpact.core.cellset import CellSet, Counts
+from exportimpact.core.cellset import CellSet, Counts, clusters_of
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.protocols import DesignLike
 from exportimpact.core.wald import pretrend_test
@@ -194,8 +194,8 @@ class Leads:
             counts=Counts(
                 supported=np.array([own.size for own in supported]),
                 comparison=np.array([own.size for own in others]),
-                supported_clusters=np.array([_clusters(codes, own) for own in supported]),
-                comparison_clusters=np.array([_clusters(codes, own) for own in others]),
+                supported_clusters=np.array([clusters_of(codes, own) for own in supported]),
+                comparison_clusters=np.array([clusters_of(codes, own) for own in others]),
             ),
             moments=Influence(n, kept.size, (block,)).moments(design.cohort_codes, codes),
             influence=None,
@@ -208,10 +208,6 @@ def _without(flag: BoolArray, rows: IntArray) -> BoolArray:
     left = flag.copy()
     left[rows] = False
     return left
-
-
-def _clusters(codes: IntArray | None, rows: IntArray) -> int:
-    return int(rows.size) if codes is None else int(np.unique(codes[rows]).size)
 
 
 def _joint(cells: CellSet, design: DesignLike) -> Message:
