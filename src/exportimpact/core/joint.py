@@ -178,11 +178,11 @@ def cohorts_of(results: Sequence[EstimationResult]) -> IntArray:
 
     A firm that has left some of the designs keeps the cohort that it has in the others.
     """
-    first = np.max([_first(result.design) for result in results], axis=0)
+    first = np.max([first_periods(result.design) for result in results], axis=0)
     return np.unique(np.append(first, 0), return_inverse=True)[1][:-1].astype(np.int64)
 
 
-def _first(design: Any) -> IntArray:
+def first_periods(design: Any) -> IntArray:
     """Return the first supported period of each firm, 0 for firms without, (n_firms,)."""
     codes: IntArray = np.array([0, *design.cohorts], dtype=np.int64)[design.cohort_codes]
     return codes

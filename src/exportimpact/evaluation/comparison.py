@@ -20,7 +20,7 @@ import pandas as pd
 from exportimpact._typing import Aggregation, FloatArray
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
-from exportimpact.core.joint import Joint
+from exportimpact.core.joint import Joint, first_periods
 from exportimpact.core.result import EstimationResult
 from exportimpact.core.wald import WaldTest
 from exportimpact.errors import InputError, did_you_mean
@@ -68,7 +68,7 @@ class Comparison:
     def test(self) -> WaldTest:
         """The joint test that all estimates are equal, on as many differences as there are."""
         null = message("test.equality_null", count=len(self.results))
-        return self.joint.test(null, _against_first(len(self.results)))
+        return self.joint.test(null, against_first(len(self.results)))
 
     def covariance(self) -> FloatArray:
         """Return the covariance of the estimates, (n, n)."""
@@ -143,36 +143,22 @@ class Comparison:
     @property
     def exhibit(self) -> Exhibit:
         """The table that a figure draws: kind "comparison"."""
-        estimand = self.estimand
-        frame = self.table()
-        texts = [
-            own_text({str(k): v for k, v in row.items()}, estimand.scale, estimand.unit)
-            for _, row in frame.iterrows()
-        ]
-        frame["shown"] = [f"{t.text}  ({t.interval})" for t in texts]
-        frame["causal"] = [result.step.is_causal for result in self.results]
-        frame["unit"] = own_unit(estimand.scale, estimand.unit)
-        frame["factor"] = own_factor(estimand.scale)
-        frame["estimand"] = str(estimand)
-        frame["test"] = str(self._verdict)
+        causal = [result.step.is_causal for result in self.results]
+        frame = for_drawing(self.table(), self.estimand, causal, self._verdict)
         units = {"estimate": str(frame["unit"].iloc[0])}
         notes = (self._verdict, *self.notes)
         return Exhibit("comparison", "comparison", frame, units, notes)
 
     @property
     def _verdict(self) -> Message:
-        test = self.test
-        if test.p_value is None:
-            assert test.reason is not None
-            return test.reason
-        return message("compare.test", p_value=p_text(test.p_value))
+        return verdict(self.test, "compare.test")
 
     def __repr__(self) -> str:
         shown = self.table().drop(columns=["outcome", "p_value"]).head(6)
         apart = self.differences().drop(columns=["reference", "ci_low", "ci_high"]).head(4)
         lines = [f"Comparison: {self.estimand}"]
-        lines += _text(shown)
-        lines += ["Differences to the first:", *_text(apart)]
+        lines += lines_of(shown)
+        lines += ["Differences to the first:", *lines_of(apart)]
         lines.append(str(self._verdict))
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines[:20])
@@ -294,11 +280,39 @@ def contrasts(
     )
 
 
-def _text(frame: pd.DataFrame) -> list[str]:
+def for_drawing(
+    frame: pd.DataFrame, estimand: Estimand, causal: bool | list[bool], test: Message
+) -> pd.DataFrame:
+    """Return a table of estimates with what a figure of them says."""
+    scale, unit = estimand.scale, estimand.unit
+    texts = [
+        own_text({str(k): v for k, v in row.items()}, scale, unit) for _, row in frame.iterrows()
+    ]
+    return frame.assign(
+        shown=[f"{t.text}  ({t.interval})" for t in texts],
+        causal=causal,
+        unit=own_unit(scale, unit),
+        factor=own_factor(scale),
+        estimand=str(estimand),
+        test=str(test),
+    )
+
+
+def verdict(test: WaldTest, id: str) -> Message:
+    """Return the message `id` with the test's p-value, or why there is none."""
+    if test.p_value is None:
+        assert test.reason is not None
+        return test.reason
+    return message(id, p_value=p_text(test.p_value))
+
+
+def lines_of(frame: pd.DataFrame) -> list[str]:
+    """Return a table as lines of text, numbers to four significant digits."""
     return frame.to_string(index=False, float_format=lambda v: f"{v:.4g}").splitlines()
 
 
-def _against_first(n: int) -> FloatArray:
+def against_first(n: int) -> FloatArray:
+    """Return the differences of n estimates to the first, (n - 1, n)."""
     return np.column_stack([-np.ones(n - 1), np.eye(n - 1)])
 
 
@@ -343,7 +357,7 @@ def _differing(a: EstimationResult, b: EstimationResult) -> str:
         return "support"
     if a.design is None or b.design is None:
         return ""
-    first = [np.array([0, *d.cohorts])[d.cohort_codes] for d in (a.design, b.design)]
+    first = [first_periods(d) for d in (a.design, b.design)]
     apart = (first[0] != first[1]) & (first[0] > 0) & (first[1] > 0)
     return "support" if apart.any() else ""
 

@@ -25,8 +25,13 @@ from exportimpact.core.wald import WaldTest
 from exportimpact.design import Design
 from exportimpact.design.segments import Segment, numbers_at_base, within
 from exportimpact.errors import InputError, NotIdentifiedError, did_you_mean
-from exportimpact.evaluation.comparison import contrasts
-from exportimpact.evaluation.quantities import own_factor, own_text, own_unit, p_text
+from exportimpact.evaluation.comparison import (
+    against_first,
+    contrasts,
+    for_drawing,
+    lines_of,
+    verdict,
+)
 from exportimpact.language import Message, message
 from exportimpact.numerics.multiple import holm, step_down
 
@@ -122,8 +127,7 @@ class Subgroups:
     def test(self) -> WaldTest:
         """The joint test that the effects of all subgroups are equal."""
         n = len(self.results)
-        differences = np.column_stack([-np.ones(n - 1), np.eye(n - 1)])
-        return self.joint.test(message("subgroups.equality_null", count=n), differences)
+        return self.joint.test(message("subgroups.equality_null", count=n), against_first(n))
 
     @property
     def exhibit(self) -> Exhibit:
@@ -136,25 +140,15 @@ class Subgroups:
             [self.table().assign(whole=False), pd.DataFrame([last | {"whole": True}])],
             ignore_index=True,
         )
-        texts = [
-            own_text({str(k): v for k, v in row.items()}, estimand.scale, estimand.unit)
-            for _, row in frame.iterrows()
-        ]
-        frame["shown"] = [f"{t.text}  ({t.interval})" for t in texts]
+        causal = self.whole.step.is_causal
+        frame = for_drawing(frame, whole.estimand, causal, self._verdict)
         frame["column"] = self.column
-        frame["causal"] = self.whole.step.is_causal
-        frame["unit"] = own_unit(estimand.scale, estimand.unit)
-        frame["factor"] = own_factor(estimand.scale)
-        frame["estimand"], frame["test"] = str(whole.estimand), self._verdict
         units = {"estimate": str(frame["unit"].iloc[0])}
         return Exhibit(f"subgroups_{self.column}", "forest", frame, units, self.notes)
 
     @property
-    def _verdict(self) -> str:
-        test = self.test
-        if test.p_value is None:
-            return str(test.reason)
-        return str(message("subgroups.test", p_value=p_text(test.p_value)))
+    def _verdict(self) -> Message:
+        return verdict(self.test, "subgroups.test")
 
     def _adjusted(
         self, frame: pd.DataFrame, weights: FloatArray, sizes: FloatArray | None
@@ -171,8 +165,8 @@ class Subgroups:
         overall = self.whole.overall(self.by)
         shown = self.table().drop(columns="outcome").head(10)
         lines = [f"Subgroups by {self.column}: {overall.estimand}"]
-        lines += shown.to_string(index=False, float_format=lambda v: f"{v:.4g}").splitlines()
-        lines.append(self._verdict)
+        lines += lines_of(shown)
+        lines.append(str(self._verdict))
         lines += [f"Note: {note}" for note in self.notes]
         return "\n".join(lines[:20])
 
@@ -180,7 +174,7 @@ class Subgroups:
         notes = "".join(f"<li>{escape(str(note))}</li>" for note in self.notes)
         return (
             f"<p>{escape(str(self.whole.overall(self.by).estimand))}</p>"
-            f"{self.table().to_html(index=False)}<p>{escape(self._verdict)}</p><ul>{notes}</ul>"
+            f"{self.table().to_html(index=False)}<p>{escape(str(self._verdict))}</p><ul>{notes}</ul>"
         )
 
 
