@@ -160,7 +160,7 @@ def _findings(
 
 def _of_match(results: Sequence[EstimationResult], head: EstimationResult) -> tuple[Finding, ...]:
     """Findings on the first of the highest matched rungs beside the headline, named as its own."""
-    beside = [
+    rungs = [
         r
         for r in results
         if r.estimand.outcome == head.estimand.outcome
@@ -168,9 +168,9 @@ def _of_match(results: Sequence[EstimationResult], head: EstimationResult) -> tu
         and r.design.matcher is not None
         and r.step.is_causal
     ]
-    if not beside or head.design.matcher is not None:
+    if not rungs or head.design.matcher is not None:
         return ()
-    best = max(beside, key=lambda r: r.step.rank)
+    best = max(rungs, key=lambda r: r.step.rank)
     title = best.provenance.title
     return tuple(
         replace(f, message=message("finding.of_method", method=title, finding=f.message))

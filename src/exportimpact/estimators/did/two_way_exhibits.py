@@ -32,7 +32,7 @@ def decomposed(
     weights = _weights(design, groups, moves, start)
     shown = [
         Exhibit("twfe_weights", "twfe_weights", weights),
-        _sensitivity(design, weights, coefficient),
+        _sensitivity(weights, coefficient),
     ]
     why = "note.bacon_controls" if groups.X.shape[2] > 1 else "note.bacon_unbalanced"
     seen = groups.seen[:, groups.seen.any(axis=0)]
@@ -64,7 +64,7 @@ def _weights(
     )
 
 
-def _sensitivity(design: DesignLike, weights: pd.DataFrame, coefficient: float) -> Exhibit:
+def _sensitivity(weights: pd.DataFrame, coefficient: float) -> Exhibit:
     found = sensitivity(coefficient, weights["weight"].to_numpy(), weights["share"].to_numpy())
     rows: dict[str, float | None] = {
         "cells": len(weights),
@@ -75,8 +75,7 @@ def _sensitivity(design: DesignLike, weights: pd.DataFrame, coefficient: float) 
         "sigma_opposite": found.sigma_opposite,
     }
     table = pd.DataFrame({"measure": list(rows), "value": pd.array(list(rows.values()), "Float64")})
-    unit = design.outcome_spec.unit or ""
-    return Exhibit("twfe_sensitivity", "twfe_sensitivity", table, {"sigma": unit} if unit else {})
+    return Exhibit("twfe_sensitivity", "twfe_sensitivity", table)
 
 
 def _bacon(design: DesignLike, groups: Groups, start: IntArray) -> Exhibit:

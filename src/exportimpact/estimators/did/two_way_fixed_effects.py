@@ -33,7 +33,7 @@ from exportimpact.core.spec import EstimatorSpec
 from exportimpact.errors import InputError, NotIdentifiedError
 from exportimpact.estimators.did.two_way_exhibits import decomposed
 from exportimpact.language import message
-from exportimpact.numerics import two_way_groups as two_way
+from exportimpact.numerics import two_way_groups
 from exportimpact.numerics.two_way_groups import Groups
 
 _BLIND = (
@@ -136,8 +136,8 @@ class TwoWayFixedEffects:
         common: Common = "event_time" if self.dynamic else "all"
         cells = CellBuilder(design, self, pool="all_untreated", common=common)
         coefficients, bread = _fit(data, self)
-        moves = two_way.leverage(data.groups, bread)
-        psi = two_way.influence(data.groups, moves, coefficients, data.outcome, data.weight)
+        moves = two_way_groups.leverage(data.groups, bread)
+        psi = two_way_groups.influence(data.groups, moves, coefficients, data.outcome, data.weight)
         rows = np.flatnonzero(data.groups.code >= 0)
         for cell in design.cells("all_untreated"):
             place = data.place(cell.event_time)
@@ -224,15 +224,15 @@ class _Data:
         for values in controls:
             known &= np.isfinite(values)
         without = int(seen.sum() - known.sum())
-        shared = two_way.alike(design.cohort_codes, known)
-        code, first = two_way.alone(known) if controls else shared
+        shared = two_way_groups.alike(design.cohort_codes, known)
+        code, first = two_way_groups.alone(known) if controls else shared
         event = np.where(start[:, None] < ordinals.size, _event_times(design, start), np.nan)[first]
         times = _leads_and_lags(design, event, known[first]) if options.dynamic else None
         seen = known[first]
         support = since[first][:, :, None] if times is None else event[:, :, None] == times
         own = [np.where(known, values, 0.0)[first] for values in controls]
         X = np.concatenate([support * 1.0, *(c[:, :, None] for c in own)], axis=2)
-        y, size = two_way.group_means(history.outcome, history.weight, code, seen)
+        y, size = two_way_groups.group_means(history.outcome, history.weight, code, seen)
         groups = Groups(code, seen, y, X * seen[:, :, None], size)
         return cls(history.outcome, history.weight, start[first], groups, shared, times, without)
 
@@ -298,7 +298,7 @@ def _fit(data: _Data, options: TwoWayFixedEffects) -> tuple[FloatArray, FloatArr
         EI-E40, EI-E41 when there is no unique solution.
     """
     groups, n_controls = data.groups, len(options.controls)
-    matrix = two_way.normal_matrix(groups) if groups.size.size else np.zeros((1, 1))
+    matrix = two_way_groups.normal_matrix(groups) if groups.size.size else np.zeros((1, 1))
     scale = np.sqrt(np.diagonal(matrix))
     scaled = matrix / np.where(scale > 0, np.outer(scale, scale), 1.0)
     if np.linalg.matrix_rank(scaled, tol=1e-9, hermitian=True) < scale.size:
@@ -307,11 +307,11 @@ def _fit(data: _Data, options: TwoWayFixedEffects) -> tuple[FloatArray, FloatArr
     if not n_controls:
         return _by_linearmodels(groups), bread
     k = groups.X.shape[2] - n_controls
-    of_controls = two_way.coefficients(groups, bread)[k : k + n_controls]
+    of_controls = two_way_groups.coefficients(groups, bread)[k : k + n_controls]
     code, first = data.shared
     rest, seen = data.outcome.copy(), groups.seen[groups.code[first]]
     rest[groups.code >= 0] -= groups.X[:, :, k:] @ of_controls
-    y, size = two_way.group_means(rest, data.weight, code, seen)
+    y, size = two_way_groups.group_means(rest, data.weight, code, seen)
     found = _by_linearmodels(Groups(code, seen, y, groups.X[groups.code[first], :, :k], size))
     return np.concatenate([found[:k], of_controls, found[k:]]), bread
 
