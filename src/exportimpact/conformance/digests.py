@@ -103,7 +103,11 @@ def _module_source(cls: type) -> str:
     name = cls.__module__
     if not name.startswith("exportimpact.estimators."):
         return _source(name, cls.__qualname__)
-    folder = Path(str(import_module(name).__file__)).parent
+    return _family(Path(str(import_module(name).__file__)).parent)
+
+
+@cache
+def _family(folder: Path) -> str:
     return "\n".join(bare(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.py")))
 
 
