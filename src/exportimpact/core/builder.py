@@ -319,10 +319,12 @@ class CellBuilder:
         inside[:, -1] = self.design.member_weights(cohort)
         counted = np.zeros(inside.shape, dtype=bool)
         counted[:, -1] = True
+        reach = there = np.zeros(0, dtype=np.int64)
         for j, (_, entry) in enumerate(entries):
-            at = place[entry.reach]
-            present[at, j] = True
-            values[at if entry.rows is entry.reach else place[entry.rows], j] = entry.psi
+            if entry.reach is not reach:  # most cells of a cohort have the same firms
+                reach, there = entry.reach, place[entry.reach]
+            present[there, j] = True
+            values[there if entry.rows is reach else place[entry.rows], j] = entry.psi
             # The block holds it from here on; twice would fill the memory.
             entry.rows, entry.psi = rows, values[:, j]
             at = np.searchsorted(members, entry.supported)

@@ -52,10 +52,14 @@ class Regressors:
         q, r = np.linalg.qr(X * root[:, None])
         return cls(root, q, np.linalg.inv(r))
 
+    @property
+    def bread(self) -> FloatArray:
+        """Inverse of sum w x x', (k, k)."""
+        return self.inverse @ self.inverse.T
+
     def fit(self, y: FloatArray) -> LeastSquares:
         """Fit y, (n,)."""
-        coefficients = self.inverse @ (self.q.T @ (y * self.root))
-        return LeastSquares(coefficients, self.inverse @ self.inverse.T)
+        return LeastSquares(self.inverse @ (self.q.T @ (y * self.root)), self.bread)
 
 
 @dataclass(frozen=True, eq=False)

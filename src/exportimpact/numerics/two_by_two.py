@@ -13,6 +13,8 @@ doi:10.1111/0034-6527.00321 (weighting); Sant'Anna & Zhao (2020), doi:10.1016/j.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from exportimpact._typing import FloatArray
@@ -56,23 +58,52 @@ def weighting(
     return float(mean1 - mean0), psi
 
 
-def doubly_robust(
-    dy: FloatArray, d: FloatArray, w: FloatArray, X: FloatArray, fit: LeastSquares, score: Logit
-) -> tuple[float, FloatArray]:
-    """Return the effect that is right when the regression or the propensity model is."""
-    p = np.minimum(score.probability, 1 - 1e-6)
-    residual = dy - X @ fit.coefficients
-    w1, w0 = w * d, _odds_weights(d, w, p)
-    mean1, mean0 = w1 @ residual / w1.sum(), w0 @ residual / w0.sum()
-    by_score = (w0 * (residual - mean0)) @ X / w0.sum()
-    by_fit = w1 @ X / w1.sum() - w0 @ X / w0.sum()
-    psi = (
-        w1 * (residual - mean1) / w1.sum()
-        - w0 * (residual - mean0) / w0.sum()
-        - w * (d - p) * (X @ (score.bread @ by_score))
-        - w * (1 - d) * residual * (X @ (fit.bread @ by_fit))
-    )
-    return float(mean1 - mean0), psi
+@dataclass(frozen=True, eq=False)
+class DoublyRobust:
+    """The effect that is right when the regression or the propensity model is.
+
+    Holds what does not depend on the outcome, for any number of outcomes of one sample.
+
+    Attributes
+    ----------
+    X : (n, k)
+    share1, share0 : (n,)
+        Weights of supported and of comparison firms, each summing to 1.
+    by_residual : (n,)
+        What a firm's residual counts for: directly, and through the regression's coefficients.
+    by_score : (n,)
+        w (d - p): with X and `bread`, the influence of the propensity's coefficients.
+    bread : (k, k)
+    """
+
+    X: FloatArray
+    share1: FloatArray
+    share0: FloatArray
+    by_residual: FloatArray
+    by_score: FloatArray
+    bread: FloatArray
+
+    @classmethod
+    def of(
+        cls, d: FloatArray, w: FloatArray, X: FloatArray, bread: FloatArray, score: Logit
+    ) -> DoublyRobust:
+        """Prepare a sample; `bread` is that of the regression of comparison firms."""
+        p = np.minimum(score.probability, 1 - 1e-6)
+        w1, w0 = w * d, _odds_weights(d, w, p)
+        share1, share0 = w1 / w1.sum(), w0 / w0.sum()
+        by_fit = w * (1 - d) * (X @ (bread @ (share1 @ X - share0 @ X)))
+        return cls(X, share1, share0, share1 - share0 - by_fit, w * (d - p), score.bread)
+
+    def estimate(self, dy: FloatArray, fit: LeastSquares) -> tuple[float, FloatArray]:
+        """Return effect and influence for the change dy, (n,), with its regression."""
+        residual = dy - self.X @ fit.coefficients
+        mean1, mean0 = self.share1 @ residual, self.share0 @ residual
+        slope = (self.share0 * (residual - mean0)) @ self.X
+        psi = self.by_residual * residual
+        psi -= mean1 * self.share1
+        psi += mean0 * self.share0
+        psi -= self.by_score * (self.X @ (self.bread @ slope))
+        return float(mean1 - mean0), psi
 
 
 def augmented(

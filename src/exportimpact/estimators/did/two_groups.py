@@ -54,6 +54,7 @@ class _Fit:
 
     regressors: Regressors | None = None
     score: Logit | None = None
+    robust: two_by_two.DoublyRobust | None = None
     reason: Message | None = None
     trimmed: int = 0
 
@@ -80,15 +81,14 @@ class Models:
         present = np.concatenate([[True], (X[:, 1:] != 0).any(axis=0)])
         self._X = X = X[:, present]
         names = tuple(n for n, there in zip(self.wide.names, present, strict=True) if there)
-        scored = adjust != "regression"
 
         def fitted() -> _Fit:
-            return _fitted(X, cell, names, scored)
+            return _fitted(X, cell, names, adjust)
 
         if self.shared is None:
             self._fit = fitted()
         else:
-            content = content_key("logit", scored, names, X, cell.supported.size, cell.weights)
+            content = content_key("fit", adjust, names, X, cell.supported.size, cell.weights)
             self._fit = self.shared.get(content, fitted)
         self.trimmed = max(self.trimmed, self._fit.trimmed)
         return self._fit.reason
@@ -99,17 +99,17 @@ class Models:
         """Return effect and influence of the prepared cell."""
         if adjust == "none":
             return two_by_two.difference(dy, d, w)
-        score, regressors = self._fit.score, self._fit.regressors
+        fit = self._fit
         if adjust == "weighting":
-            assert score is not None
-            return two_by_two.weighting(dy, d, w, self._X, score)
-        assert regressors is not None
+            assert fit.score is not None
+            return two_by_two.weighting(dy, d, w, self._X, fit.score)
+        assert fit.regressors is not None
         assert self._last is not None
-        line = regressors.fit(dy[self._last.supported.size :])
+        line = fit.regressors.fit(dy[self._last.supported.size :])
         if adjust == "regression":
             return two_by_two.regression(dy, d, w, self._X, line)
-        assert score is not None
-        return two_by_two.doubly_robust(dy, d, w, self._X, line, score)
+        assert fit.robust is not None
+        return fit.robust.estimate(dy, line)
 
 
 def _same_sample(cell: Cell, other: Cell) -> bool:
@@ -121,7 +121,7 @@ def _same_sample(cell: Cell, other: Cell) -> bool:
     )
 
 
-def _fitted(X: FloatArray, cell: Cell, names: tuple[str, ...], scored: bool) -> _Fit:
+def _fitted(X: FloatArray, cell: Cell, names: tuple[str, ...], adjust: Adjust) -> _Fit:
     """Return what a sample gives before its outcome, or why its cells are not identified."""
     d, w, first = cell.is_supported, cell.weights, cell.supported.size
     n_comparison, k = cell.comparison.size, X.shape[1]
@@ -132,7 +132,7 @@ def _fitted(X: FloatArray, cell: Cell, names: tuple[str, ...], scored: bool) -> 
         named = ", ".join(n for n, bad in zip(names, dependent, strict=True) if bad)
         return _Fit(reason=message("cell.collinear", covariates=named))
     regressors = Regressors.of(X[first:], w[first:])
-    if not scored:
+    if adjust == "regression":
         return _Fit(regressors)
     score = logit(X, d, w)
     if not score.converged:
@@ -140,4 +140,8 @@ def _fitted(X: FloatArray, cell: Cell, names: tuple[str, ...], scored: bool) -> 
     kept = score.probability[first:] < two_by_two.MAX_PROPENSITY
     if not kept.any():
         return _Fit(reason=message("cell.no_overlap"))
-    return _Fit(regressors, score, trimmed=int((~kept).sum()))
+    trimmed = int((~kept).sum())
+    if adjust == "weighting":
+        return _Fit(score=score, trimmed=trimmed)
+    robust = two_by_two.DoublyRobust.of(d, w, X, regressors.bread, score)
+    return _Fit(regressors, robust=robust, trimmed=trimmed)
