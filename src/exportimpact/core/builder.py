@@ -42,7 +42,18 @@ class _Entry:
     reach: IntArray
     mean: float
     mean_psi: FloatArray
-    raw_weights: FloatArray
+    size: FloatArray | None
+    observed: float
+
+
+@dataclass(eq=False)
+class _Stack:
+    """Influence of a cohort's cells side by side, (n_rows, n_cells); who takes part if not all."""
+
+    entries: list[_Entry]
+    rows: IntArray
+    values: FloatArray
+    present: BoolArray | None
 
 
 @dataclass(eq=False)
@@ -83,6 +94,7 @@ class CellBuilder:
     _failed: list[tuple[int, int, Message]] = field(default_factory=list)
     _exhibits: list[Exhibit] = field(default_factory=list)
     _notes: list[Message] = field(default_factory=list)
+    _stacks: dict[int, _Stack] = field(default_factory=dict)
 
     def add(
         self,
@@ -116,6 +128,8 @@ class CellBuilder:
             How much each supported firm of the cell counts in averages over cells with
             ``weights="observed"``, beside its weight: doses, for effects per unit of support.
         """
+        if self._entries and self._entries[-1].cohort != cell.cohort:
+            self._stacked(self._entries[-1].cohort)
         n, reach = self.design.units.size, cell.rows if rows is None else rows
         self._check(cell, estimate, influence, reach, sampled=sampled)
         own = influence if sampled else influence[reach] / n
@@ -131,7 +145,7 @@ class CellBuilder:
         if not self.counterfactual:
             mean, mean_psi = np.nan, np.zeros_like(mean_psi)
         members = self.design.members(cell.cohort)
-        raw = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
+        sizes = self.design.member_weights(cell.cohort)[np.searchsorted(members, cell.supported)]
         reach = self._kept(reach)
         entry = _Entry(
             cohort=cell.cohort,
@@ -146,7 +160,8 @@ class CellBuilder:
             reach=reach,
             mean=mean,
             mean_psi=mean_psi,
-            raw_weights=raw if size is None else raw * size,
+            size=size,
+            observed=float(sizes.sum() if size is None else sizes @ size),
         )
         self._entries.append(entry)
         self._mark_used(cell)
@@ -294,7 +309,7 @@ class CellBuilder:
             base=np.array([c.base for c in cells]),
             design_sizes=Sizes(sizes[place], 3 * n_cells + place),
             observed_sizes=Sizes(
-                np.array([c.raw_weights.sum() / n for c in cells]),
+                np.array([c.observed / n for c in cells]),
                 2 * n_cells + np.arange(n_cells),
             ),
             counts=Counts(
@@ -309,33 +324,32 @@ class CellBuilder:
 
     def _blocks(self, k: int, cohort: int, n_cells: int) -> list[Block]:
         """Influence of one cohort's cells, supported means, observed sizes, and its own size."""
-        entries = [(c, e) for c, e in enumerate(self._entries) if e.cohort == cohort]
-        columns = np.array([c for c, _ in entries], dtype=np.int64)
-        rows, place = _union([e.rows for _, e in entries], self.design.units.size)
-        values = np.zeros((rows.size, columns.size), order="F")
-        present = np.zeros(values.shape, dtype=bool, order="F")
-        members = self.design.members(cohort)
+        stack = self._stacked(cohort)
+        columns = np.flatnonzero([e.cohort == cohort for e in self._entries])
+        members, weights = self.design.members(cohort), self.design.member_weights(cohort)
         inside = np.zeros((members.size, 2 * columns.size + 1))
-        inside[:, -1] = self.design.member_weights(cohort)
+        inside[:, -1] = weights
         counted = np.zeros(inside.shape, dtype=bool)
         counted[:, -1] = True
-        reach = there = np.zeros(0, dtype=np.int64)
-        for j, (_, entry) in enumerate(entries):
-            if entry.reach is not reach:  # most cells of a cohort have the same firms
-                reach, there = entry.reach, place[entry.reach]
-            present[there, j] = True
-            values[there if entry.rows is reach else place[entry.rows], j] = entry.psi
-            # The block holds it from here on; twice would fill the memory.
-            entry.rows, entry.psi = rows, values[:, j]
+        for j, entry in enumerate(stack.entries):
             at = np.searchsorted(members, entry.supported)
             inside[at, j] = entry.mean_psi
-            inside[at, columns.size + j] = entry.raw_weights
+            inside[at, columns.size + j] = weights[at] * (1.0 if entry.size is None else entry.size)
             counted[at, j] = counted[at, columns.size + j] = True
         if self.known_sizes:
             inside[:, columns.size :] = 0.0
         own = np.concatenate([n_cells + columns, 2 * n_cells + columns, [3 * n_cells + k]])
-        effects = Block(rows, columns, values, None if present.all() else present)
+        effects = Block(stack.rows, columns, stack.values, stack.present)
         return [effects, Block(members, own, inside, counted)]
+
+    def _stacked(self, cohort: int) -> _Stack:
+        """Return the influence of a cohort's cells by period, stacked when its last one is in."""
+        entries = [e for e in self._entries if e.cohort == cohort]
+        entries.sort(key=lambda e: e.period)
+        stack = self._stacks.get(cohort)
+        if stack is None or stack.entries != entries:
+            stack = self._stacks[cohort] = _stack(entries, self.design.units.size)
+        return stack
 
     def _account(self) -> SampleAccount:
         account = (self.whole or self.design).account
@@ -346,6 +360,21 @@ class CellBuilder:
             firms=firms - int(self._used.any(axis=0).sum()),
             firm_periods=firm_periods - int(self._used.sum()),
         )
+
+
+def _stack(entries: list[_Entry], n_firms: int) -> _Stack:
+    """Move the influence of cells into one array, which holds it from there on."""
+    rows, place = _union([e.rows for e in entries], n_firms)
+    values = np.zeros((rows.size, len(entries)), order="F")
+    present = np.zeros(values.shape, dtype=bool, order="F")
+    reach = there = np.zeros(0, dtype=np.int64)
+    for j, entry in enumerate(entries):
+        if entry.reach is not reach:  # most cells of a cohort have the same firms
+            reach, there = entry.reach, place[entry.reach]
+        present[there, j] = True
+        values[there if entry.rows is reach else place[entry.rows], j] = entry.psi
+        entry.rows, entry.psi = rows, values[:, j]
+    return _Stack(entries, rows, values, None if present.all() else present)
 
 
 def _union(parts: list[IntArray], n_firms: int) -> tuple[IntArray, IntArray]:

@@ -88,7 +88,7 @@ class Parts:
     baseline: Mapping[str, BaselineColumn]
     weight: FloatArray | None
     cluster_codes: IntArray
-    cluster_labels: tuple[object, ...]
+    cluster_labels: AnyArray
     exit_ordinal: FloatArray
     account: SampleAccount
     notes: tuple[Message, ...]
@@ -104,7 +104,8 @@ class Parts:
         self.__post_init__()  # unpickled arrays can be written to
 
     def _arrays(self) -> Iterator[AnyArray]:
-        yield from (self.units, self.observed, self.cluster_codes, self.exit_ordinal, self.dropped)
+        yield from (self.units, self.observed, self.cluster_codes, self.cluster_labels)
+        yield from (self.exit_ordinal, self.dropped)
         yield from self.wide.values()
         yield from self.sources.values()
         yield from self.not_positive.values()
@@ -313,14 +314,14 @@ def _cluster_codes(column: Column) -> tuple[IntArray, AnyArray]:
     return _sorted_categories(column)
 
 
-def _clusters(draft: _Draft, spec: PanelSpec) -> tuple[IntArray, tuple[object, ...]]:
+def _clusters(draft: _Draft, spec: PanelSpec) -> tuple[IntArray, AnyArray]:
     rows = draft.rows
     if spec.cluster is None or spec.cluster == spec.unit:
-        return np.arange(len(rows.units), dtype=np.int64), tuple(rows.units.tolist())
+        return np.arange(len(rows.units), dtype=np.int64), rows.units
     codes, names = _cluster_codes(draft.table[spec.cluster])
     by_firm = np.zeros(len(rows.units), dtype=np.int64)
     by_firm[rows.firm] = codes
-    return by_firm, tuple(names.tolist())
+    return by_firm, names
 
 
 def _on_scale(
@@ -353,7 +354,7 @@ def _fingerprint(
     covariates: Mapping[str, BaselineColumn],
     weight: FloatArray | None,
     codes: IntArray,
-    labels: tuple[object, ...],
+    labels: AnyArray,
     exits: FloatArray,
 ) -> str:
     assert rows.calendar is not None
@@ -365,7 +366,7 @@ def _fingerprint(
         columns["weight"] = weight
     if len(labels) != len(rows.units) or not np.array_equal(codes, np.arange(len(codes))):
         columns["cluster"] = np.broadcast_to(codes[:, None].astype(np.float64), shape)
-        named["cluster"] = tuple(str(label) for label in labels)
+        named["cluster"] = tuple(str(label) for label in labels.tolist())
     if not np.isnan(exits).all():
         columns["exit"] = np.broadcast_to(exits[:, None], shape)
     if rows.calendar.frequency in ("quarter", "month"):  # a year is the integer that it is

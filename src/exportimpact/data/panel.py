@@ -197,7 +197,7 @@ class Panel:
     @property
     def cluster_labels(self) -> tuple[object, ...]:
         """Names of the clusters."""
-        return self._parts.cluster_labels
+        return tuple(self._parts.cluster_labels.tolist())
 
     @property
     def exit_ordinal(self) -> FloatArray:
@@ -303,7 +303,9 @@ class Panel:
         if len(self.outcomes) > 6:
             rows.append(("outcome", f"and {len(self.outcomes) - 6} more"))
         rows.append(("baseline", listed(self.baseline_names) or "none"))
-        clusters = f"{self.cluster} ({len(self.cluster_labels):,})" if self.cluster else "firm"
+        clusters = (
+            f"{self.cluster} ({len(self._parts.cluster_labels):,})" if self.cluster else "firm"
+        )
         rows.append(("cluster", clusters))
         rows.append(("weight", self.weight_name or "none"))
         rows += [("note", str(note)) for note in self.notes[:4]]

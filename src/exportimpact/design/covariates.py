@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,12 +63,21 @@ class FormulaColumns:
         """Baseline columns that the formula reads."""
         return frozenset(map(str, self.spec.required_variables))
 
+    @cached_property
+    def _made(self) -> dict[int, FloatArray]:
+        return {}
+
     @property
     def _given(self) -> list[str]:
         return [str(name) for name in self.spec.column_names]
 
     def matrix(self, base: int) -> FloatArray:
         """Return (n_firms, k) at the index of a base period."""
+        if base not in self._made:
+            self._made[base] = self._make(base)
+        return self._made[base]
+
+    def _make(self, base: int) -> FloatArray:
         data = _frame(self.panel, base)
         there = data.notna().all(axis=1).to_numpy()
         given = np.asarray(self.spec.get_model_matrix(data[there]), dtype=float)

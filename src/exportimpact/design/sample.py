@@ -124,7 +124,7 @@ class _Book:
 
     def __init__(self, panel: Panel, y: FloatArray) -> None:
         self.panel = panel
-        self.y = y.copy()
+        self.y = y.copy(order="F")  # cells read period by period
         self.inside = np.ones(panel.n_firms, dtype=bool)
         self.account = panel.account
 

@@ -19,7 +19,7 @@ class Wide:
     Attributes
     ----------
     outcome : (n_firms, n_periods)
-        NaN outside the sample.
+        NaN outside the sample. Firms of one period lie side by side in memory.
     builder : Covariates or None
     """
 
@@ -30,13 +30,13 @@ class Wide:
         """Return the change since the base period of the cell's rows, (n_rows,)."""
         rows = cell.rows
         out: FloatArray = (
-            self._by_period[cell.period_index][rows] - self._by_period[cell.base_index][rows]
+            self.outcome[:, cell.period_index][rows] - self.outcome[:, cell.base_index][rows]
         )
         return out
 
     def level(self, cell: Cell) -> FloatArray:
         """Return the outcome in the cell's period, (n_rows,)."""
-        out: FloatArray = self._by_period[cell.period_index][cell.rows]
+        out: FloatArray = self.outcome[:, cell.period_index][cell.rows]
         return out
 
     def covariates(self, cell: Cell) -> FloatArray:
@@ -72,13 +72,9 @@ class Wide:
     def _at(self, base_index: int) -> FloatArray:
         assert self.builder is not None
         if base_index not in self._kept:
+            self._kept.clear()  # one at a time: with many categories each is large
             self._kept[base_index] = self.builder.matrix(base_index)
         return self._kept[base_index]
-
-    @cached_property
-    def _by_period(self) -> FloatArray:
-        # Cells read one period of many firms, which lie side by side here.
-        return np.ascontiguousarray(self.outcome.T)
 
     @cached_property
     def _kept(self) -> dict[int, FloatArray]:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import scipy
 
 from exportimpact._typing import BoolArray, FloatArray, IntArray
 
-_CHUNK = 65_536
+Places: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+_CHUNK = 16_384
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,7 +115,7 @@ class Influence:
         m, n_strata = self.n_columns, int(strata.max()) + 1
         members = np.zeros((n_strata, m), dtype=np.int64)
         total, cross = np.zeros((n_strata, m)), np.zeros((n_strata, m, m))
-        place = [np.full(self.n_firms, -1, dtype=np.int64) for _ in self.blocks]
+        place = [np.full(self.n_firms, -1, dtype=np.int32) for _ in self.blocks]
         for at, block in zip(place, self.blocks, strict=True):
             at[block.rows] = np.arange(block.rows.size)
         for s in range(n_strata):
@@ -126,10 +128,10 @@ class Influence:
         return Moments(self.n_firms, members, total, cross)
 
     def _slice(
-        self, firms: IntArray, place: Sequence[IntArray]
+        self, firms: IntArray, place: Sequence[Places]
     ) -> tuple[IntArray, FloatArray, IntArray]:
         """Return the columns that `firms` touch, their psi on them, and how many take part."""
-        parts: list[tuple[IntArray, IntArray, Block]] = []
+        parts: list[tuple[Places, Places, Block]] = []
         for at, block in zip(place, self.blocks, strict=True):
             row = at[firms]
             inside = np.flatnonzero(row >= 0)

@@ -96,8 +96,17 @@ class GroupTime:
         NotIdentifiedError
             EI-E06 when no cell is identified.
         """
-        wide, cells = design.wide(), CellBuilder(design, self)
-        adjust = self.as_used(design).adjust
+        cells = CellBuilder(design, self)
+        trimmed = self._add_cells(design, cells, shared)
+        if self.adjust == "none" and design.settings["covariates"]:
+            cells.note(message("note.covariates_unused", estimator=self.spec.title))
+        if trimmed:
+            cells.note(message("note.trimmed", firms=trimmed, limit=two_by_two.MAX_PROPENSITY))
+        return cells.result()
+
+    def _add_cells(self, design: DesignLike, cells: CellBuilder, shared: Shared | None) -> int:
+        """Add every cell; return how many comparison firms were left out for their propensity."""
+        wide, adjust = design.wide(), self.as_used(design).adjust
         models = Models(wide, shared)
         for cell in design.cells():
             reason = models.prepare(cell, adjust)
@@ -107,10 +116,4 @@ class GroupTime:
             dy, d, w = wide.change(cell), cell.is_supported, cell.weights
             effect, psi = models.estimate(adjust, dy, d, w)
             cells.add(cell, estimate=effect, influence=psi, sampled=True)
-        if self.adjust == "none" and design.settings["covariates"]:
-            cells.note(message("note.covariates_unused", estimator=self.spec.title))
-        if models.trimmed:
-            cells.note(
-                message("note.trimmed", firms=models.trimmed, limit=two_by_two.MAX_PROPENSITY)
-            )
-        return cells.result()
+        return models.trimmed
