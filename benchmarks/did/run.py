@@ -101,7 +101,14 @@ def _row(tool: Tool, firms: int) -> Row:
         return {"note": "not installed"}
     call = [sys.executable, __file__, "one", tool.name, str(firms)]
     try:
-        done = subprocess.run(call, capture_output=True, text=True, timeout=3 * LIMIT, check=False)
+        done = subprocess.run(
+            call,
+            capture_output=True,
+            text=True,
+            timeout=3 * LIMIT,
+            check=False,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
     except subprocess.TimeoutExpired:
         return {"note": f"more than {3 * LIMIT} s", "version": made}
     if done.returncode:
@@ -115,8 +122,10 @@ def _failure(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode == -signal.SIGXCPU:
         return f"more than {LIMIT} s of the processor"
     short = ("MemoryError", "Unable to allocate", "bad_alloc", "memory allocation")
-    if done.returncode < 0 or any(sign in told for sign in short):
+    if any(sign in told for sign in short):
         return f"needs more than {MEMORY} GB"
+    if done.returncode < 0:
+        return f"stopped by {signal.Signals(-done.returncode).name}"
     return (told.splitlines() or ["stopped"])[-1][:60].replace("|", "/")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from data import COVARIATES
+from data import COHORTS, COVARIATES, PERIODS
 
 DRAWS = 999
 Effects = dict[int, tuple[float, float]]
@@ -146,28 +146,29 @@ def statspai(frame: pd.DataFrame) -> Effects:
 
 
 def pyfixest(frame: pd.DataFrame) -> Effects:
-    """pyfixest: two-stage imputation with covariates by year, the nearest that it has."""
+    """pyfixest: local projections, the nearest that it has.
+
+    Long differences of supported and never supported firms as well, adjusted by a linear regression
+    for each horizon; without a propensity, and with intervals that hold one at a time.
+    """
     import pyfixest as pf
 
-    made = pf.did2s(
+    made = pf.lpdid(
         frame,
         yname="y",
-        first_stage="~ C(year):x1 + C(year):x2 | id + year",
-        second_stage="~ i(since, ref=-1)",
-        treatment="treated",
-        cluster="id",
+        idname="id",
+        tname="year",
+        gname="first",
+        vcov={"CRV1": "id"},
+        pre_window=int(PERIODS[0] - COHORTS[-1]),
+        post_window=int(PERIODS[-1] - COHORTS[0]),
+        never_treated=0,
+        att=False,
+        xfml="x1 + x2",
     )
     table = made.tidy()
-    made.confint(joint=True)
     when = [int(name.split("::")[1]) for name in table.index]
     return _zipped(when, table["Estimate"], table["Std. Error"])
-
-
-def _with_event_time(frame: pd.DataFrame) -> pd.DataFrame:
-    since = frame["year"] - frame["first"]
-    frame["since"] = np.where(frame["first"] > 0, since, -1)
-    frame["treated"] = (frame["first"] > 0) & (since >= 0)
-    return frame
 
 
 def _effects(table: pd.DataFrame, when: str, effect: str, error: str) -> Effects:
@@ -195,7 +196,7 @@ PEERS = (
     Tool("csdid", "csdid", _as_it_is, csdid),
     Tool("differences", "differences", _indexed, differences),
     Tool("StatsPAI", "StatsPAI", _as_it_is, statspai),
-    Tool("pyfixest", "pyfixest", _with_event_time, pyfixest, "two-stage imputation"),
+    Tool("pyfixest", "pyfixest", _as_it_is, pyfixest, "local projections"),
 )
 
 
