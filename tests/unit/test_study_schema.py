@@ -53,7 +53,7 @@ WRONG = [
         'start = "award_year"',
         'start = "a"\nfirst_period = "b"',
         "EI-S04",
-        "[support] start",
+        "[support] first_period",
     ),
     ("spells", "start =", 'amount = "krw"\nfirst_period =', "EI-S04", "[support] amount"),
 ]

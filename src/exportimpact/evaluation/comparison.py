@@ -145,7 +145,7 @@ class Comparison:
         """The table that a figure draws: kind "comparison"."""
         causal = [result.step.is_causal for result in self.results]
         frame = for_drawing(self.table(), self.estimand, causal, self._verdict)
-        units = {"estimate": str(frame["unit"].iloc[0])}
+        units = dict.fromkeys(ESTIMATES, str(frame["unit"].iloc[0]))
         notes = (self._verdict, *self.notes)
         return Exhibit("comparison", "comparison", frame, units, notes)
 
@@ -278,6 +278,10 @@ def contrasts(
             "p_value": np.where(moving, p_value, np.nan),
         }
     )
+
+
+ESTIMATES = ("estimate", "std_error", "ci_low", "ci_high")
+"""Columns in the outcome's unit."""
 
 
 def for_drawing(

@@ -89,6 +89,10 @@ def p_text(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
+POINTS = "pp"
+"""The unit in which probabilities are shown; stored tables hold shares."""
+
+
 def with_unit(text: str, unit: str) -> str:
     """Return text and unit, not to be torn apart at the end of a line."""
     return f"{text}{_SPACE}{unit}" if unit and text != MISSING else text
@@ -99,7 +103,7 @@ def own_unit(scale: Scale, unit: str | None) -> str:
     if scale in {"log", "logged"}:
         return str(message("report.unit_log"))
     if scale == "binary":
-        return "pp"
+        return POINTS
     return unit or str(message("report.unit_unknown"))
 
 

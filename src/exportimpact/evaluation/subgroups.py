@@ -26,6 +26,7 @@ from exportimpact.design import Design
 from exportimpact.design.segments import Segment, numbers_at_base, within
 from exportimpact.errors import InputError, NotIdentifiedError, did_you_mean
 from exportimpact.evaluation.comparison import (
+    ESTIMATES,
     against_first,
     contrasts,
     for_drawing,
@@ -143,7 +144,7 @@ class Subgroups:
         causal = self.whole.step.is_causal
         frame = for_drawing(frame, whole.estimand, causal, self._verdict)
         frame["column"] = self.column
-        units = {"estimate": str(frame["unit"].iloc[0])}
+        units = dict.fromkeys(ESTIMATES, str(frame["unit"].iloc[0]))
         return Exhibit(f"subgroups_{self.column}", "forest", frame, units, self.notes)
 
     @property
@@ -221,9 +222,10 @@ def subgroups(
     Raises
     ------
     InputError
-        EI-E53 for a numeric column without cut points, cut points that cannot be used, or fewer
-        than two subgroups with an effect; EI-I08 for an unknown option; EI-P33 for a column that
-        the panel does not have.
+        EI-E53 for a numeric column without cut points, or cut points that cannot be used; EI-I08
+        for an unknown option; EI-P33 for a column that the panel does not have.
+    NotIdentifiedError
+        EI-E60 with fewer than two subgroups whose effect can be estimated.
 
     Notes
     -----
@@ -267,8 +269,7 @@ def subgroups(
         else:
             results[segment.label] = result
     if len(results) < _FEW_NUMBERS:
-        reasons = " ".join(str(note) for note in notes)
-        raise _refused(by, f"{len(results)} subgroup(s) of it have an effect. {reasons}")
+        raise _too_few(by, len(results), notes)
     how = message(f"subgroups.{adjust}")
     notes.insert(0, message("subgroups.adjusted", count=len(results), how=how))
     rows = [result.overall(aggregation) for result in results.values()]
@@ -345,6 +346,16 @@ def _on_values(design: Design, by: str, quantiles: Sequence[float] | None) -> It
     if quantiles is not None:
         shares = ", ".join(f"{q:g}" for q in quantiles)
         yield message("subgroups.quantiles", column=by, shares=shares)
+
+
+def _too_few(by: str, count: int, notes: Sequence[Message]) -> NotIdentifiedError:
+    return NotIdentifiedError(
+        "EI-E60",
+        f"{count} subgroup(s) by {by!r} have an effect that can be estimated, so that there is "
+        f"nothing to compare. {' '.join(map(str, notes))} Join subgroups that have few supported "
+        "or comparison firms, or use fewer covariates.",
+        column=by,
+    )
 
 
 def _refused(by: str, why: str) -> InputError:

@@ -11,7 +11,7 @@ from pandas.api import types
 
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.evaluation import Evaluation
-from exportimpact.evaluation.quantities import p_text, significant
+from exportimpact.evaluation.quantities import POINTS, p_text, significant
 from exportimpact.language import known_ids, message
 from exportimpact.plots import DRAWINGS, figure_svg
 from exportimpact.report import grids
@@ -23,6 +23,12 @@ MOST_ROWS = 30
 _FOR_DRAWING: Mapping[str, frozenset[str]] = {
     "comparison": frozenset({"outcome", "shown", "causal", "unit", "factor", "estimand", "test"}),
     "bacon": frozenset({"outcome", "scale", "unit"}),
+    "forest": frozenset(
+        {"outcome", "whole", "shown", "causal", "unit", "factor", "estimand", "test", "column"}
+    ),
+    "interactions": frozenset({"outcome", "column"}),
+    "differences": frozenset({"outcome"}),
+    "margins": frozenset({"outcome", "quantity"}),
 }
 """Columns that figures need and readers of a table do not."""
 _LABELS = frozenset({"cohort", "period", "event_time", "treated", "untreated"})
@@ -83,7 +89,10 @@ def _part(shown: Shown, inline: Mapping[str, Any]) -> ExhibitPart:
 
 def _title(exhibit: Exhibit) -> str:
     id = f"exhibit.{exhibit.kind}"
-    return str(message(id)) if id in known_ids() else exhibit.id.replace("_", " ").capitalize()
+    if id not in known_ids():
+        return exhibit.id.replace("_", " ").capitalize()
+    by = exhibit.table.get("column")
+    return str(message(id) if by is None else message(id, column=by.iloc[0]))
 
 
 def _grid(exhibit: Exhibit, name: str) -> Grid:
@@ -97,20 +106,21 @@ def _grid(exhibit: Exhibit, name: str) -> Grid:
 
 
 def _column(name: str, values: pd.Series, unit: str) -> Column:
-    """Return a column shown by what it holds."""
+    """Return a column shown by what it holds; the unit of an estimate is that of its errors."""
+    factor = 100.0 if unit == POINTS else 1.0
     id = "column.method" if name == "estimator" else f"column.{name}"
     header = str(message(id)) if id in known_ids() else name.replace("_", " ").capitalize()
-    header = f"{header}, {unit}" if unit else header
+    header = f"{header}, {unit}" if unit and name == "estimate" else header
     if types.is_bool_dtype(values):
         return Column(header, lambda row: "yes" if row[name] else "no", "")
     if name in _LABELS:
         return Column(header, lambda row: _label(row[name]))
-    if name == "p_value":
+    if name in {"p_value", "p_adjusted"}:
         return Column(header, lambda row: p_text(grids.real(row[name])))
     if types.is_integer_dtype(values):
         return Column(header, lambda row: grids.count(row[name]))
     if types.is_numeric_dtype(values):
-        return Column(header, lambda row: significant(grids.real(row[name])))
+        return Column(header, lambda row: significant(factor * grids.real(row[name])))
     longest = max((len(str(v)) for v in values), default=0)
     look = "wide" if longest > 40 else ""
     return Column(header, lambda row: grids.text(row[name]).replace("_", " "), look)

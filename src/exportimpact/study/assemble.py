@@ -58,7 +58,7 @@ def load(file: StudyFile) -> Inputs:
     spells = awards.frame.copy()
     same_ids(frame, spells, (study.data.unit, unit))
     with_dates(frame, study.data.period, study.data.frequency)
-    for column in (given.start, given.end, given.applied, given.first_period):
+    for column in (given.start, given.end, given.applied, given.first_period, _dosed(study)):
         with_dates(spells, column, study.data.frequency)
     problems: list[Problem] = []
     panel = _collected(problems, lambda: _panel(study, frame))
@@ -90,7 +90,7 @@ def matched(file: StudyFile, sealed: Sequence[SealedDesign]) -> dict[tuple[str, 
     found = {}
     for design in sealed:
         for match in file.matches:
-            if match.name in file.uses:
+            if match.name in file.used:
                 with about(f"Outcome {design.outcome!r}, matching {match.name!r}"):
                     found[design.outcome, match.name] = match.of(design).seal()
     return found
@@ -211,10 +211,21 @@ def _panel(study: schema.Study, frame: pd.DataFrame) -> Panel:
     )
 
 
+def _dosed(study: schema.Study) -> str | None:
+    """Return the column of periods in a table of doses; None where support is told otherwise."""
+    given = study.support
+    return None if given.dose is None else given.period or study.data.period
+
+
 def _support(study: schema.Study, spells: pd.DataFrame) -> Assignment:
     given, unit = study.support, study.support.unit or study.data.unit
     if given.first_period is not None:
         return Assignment.from_first_period(spells, unit=unit, first_period=given.first_period)
+    period = _dosed(study)
+    if given.dose is not None and period is not None:
+        return Assignment.from_doses(
+            spells, unit=unit, period=period, dose=given.dose, already=given.already
+        )
     assert given.start is not None
     support = Assignment.from_spells(
         spells,

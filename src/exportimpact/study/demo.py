@@ -156,6 +156,10 @@ covariates = ["size", "stage"]
 id = "benchmark"
 
 [[estimators]]
+id = "poisson_saturated"     # amounts with zeros, in percent and in money
+outcomes = ["exports"]
+
+[[estimators]]
 id = "group_time"
 adjust = "doubly_robust"
 
@@ -187,6 +191,13 @@ matching = "matched"
 [[estimators]]
 id = "weighting"
 matching = "same_past"
+
+[[subgroups]]                # for whom
+column = "stage"
+
+[[margins]]                  # how many firms export, and how much more exporters export
+outcome = "exports"
+matching = "matched"
 
 [[objectives]]
 outcome = "exports"

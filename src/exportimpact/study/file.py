@@ -18,13 +18,12 @@ from exportimpact.core.estimator import Estimator
 from exportimpact.errors import InputError, Problem, did_you_mean, raise_problems
 from exportimpact.study.assemble import objective, outcome, plan
 from exportimpact.study.lines import KeyLines, KeyPath, key_lines
-from exportimpact.study.matches import Match, make_match, match_of, wrong_names
+from exportimpact.study.matches import Match, make_match, match_of, used_matches, wrong_names
 from exportimpact.study.methods import make
-from exportimpact.study.schema import SCHEMA, SPELL_KEYS, EstimatorEntry, Study
+from exportimpact.study.schema import SCHEMA, SUPPORT_KEYS, EstimatorEntry, Study
 from exportimpact.study.tables import check_file
 
 _OTHERWISE = "An evaluation has to be the one that its study file describes."
-_KEYS_OF_SPELLS = ", ".join(SPELL_KEYS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +50,11 @@ class StudyFile:
     matches: tuple[Match, ...]
     uses: tuple[str | None, ...]
     locate: Callable[[str], Path]
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Names of the matches that an estimator or the margins use."""
+        return used_matches(self.study, self.uses)
 
     @property
     def sha256(self) -> str:
@@ -210,6 +214,47 @@ class _Checks:
             for place, name in enumerate(study.design.covariates):
                 where = ("design", "covariates", place)
                 self._declared(where, name, study.data.baseline, "[data] baseline")
+        self._estimated(study)
+        for place, group in enumerate(study.subgroups):
+            key = ("subgroups", place, "column")
+            self._declared(key, group.column, study.data.baseline, "[data] baseline")
+        self._margins(study)
+
+    def _estimated(self, study: Study) -> None:
+        """Outcomes of `[[estimators]]` are evaluated, and every evaluated outcome is estimated."""
+        for place, entry in enumerate(study.methods):
+            for name in entry.outcomes:
+                where = ("estimators", place, "outcomes")
+                self._declared(where, name, study.evaluated, "the outcomes that are evaluated")
+        for name in study.evaluated:
+            if not any(name in (entry.outcomes or study.evaluated) for entry in study.methods):
+                self.add(
+                    "EI-S14",
+                    ("estimators",),
+                    f"no estimator is for the outcome {name!r}, so that nothing would be said of "
+                    "it. Add it to outcomes of one, or leave it out of [design] outcomes.",
+                )
+
+    def _margins(self, study: Study) -> None:
+        """Outcome and column of `[[margins]]` are declared, and its firms are known."""
+        matches = [match.name for match in study.matching]
+        for place, entry in enumerate(study.margins):
+            where: tuple[str, int, str] = ("margins", place, "outcome")
+            self._declared(where, entry.outcome, study.evaluated, "the outcomes that are evaluated")
+            if entry.tighten is not None:
+                where = ("margins", place, "tighten")
+                self._declared(where, entry.tighten, study.data.baseline, "[data] baseline")
+            if entry.matching is not None:
+                where = ("margins", place, "matching")
+                self._declared(where, entry.matching, matches, "[[matching]]")
+            elif not entry.randomised and len(matches) != 1:
+                self.add(
+                    "EI-S14",
+                    ("margins", place, "matching"),
+                    f"the margins are those of matched firms, and the file has {len(matches)} "
+                    "[[matching]], so that it is not known of which firms. Name one, or write "
+                    "randomised = true where support was drawn by lot.",
+                )
 
     def _placebo(self, study: Study, names: Sequence[str]) -> None:
         """Placebo outcomes are declared and not evaluated, and something is left to evaluate."""
@@ -248,24 +293,27 @@ class _Checks:
             self.add("EI-S12", path, text)
 
     def support(self, study: Study) -> None:
-        """Spells or first periods, one of the two."""
+        """One of the columns that say when support began, and no key that belongs to another."""
         support = study.support
-        if (support.start is None) == (support.first_period is None):
-            count = "both are" if support.start else "neither is"
+        given = [key for key in SUPPORT_KEYS if key in support.model_fields_set]
+        if len(given) != 1:
+            count = f"{' and '.join(given)} are" if given else "none is"
             self.add(
-                "EI-S03" if support.start is None else "EI-S04",
-                ("support", "start"),
-                f"either start or first_period says when support began, and {count} given. With "
-                "one row per award write start; with one row per firm write first_period.",
+                "EI-S04" if given else "EI-S03",
+                ("support", given[1] if given else "start"),
+                f"one of {', '.join(SUPPORT_KEYS)} says when support began, and {count} given. "
+                "With one row per award write start; with one row per firm write first_period; "
+                "with one row per firm and period write dose.",
             )
-        elif support.first_period is not None:
-            for key in SPELL_KEYS:
+            return
+        for other, keys in SUPPORT_KEYS.items():
+            for key in keys if other != given[0] else ():
                 if key in support.model_fields_set:
                     self.add(
                         "EI-S04",
                         ("support", key),
-                        "this key belongs to award spells and has no effect beside first_period. "
-                        f"Write start instead of first_period, or leave out {_KEYS_OF_SPELLS}.",
+                        f"this key belongs to {other} and has no effect beside {given[0]}. Write "
+                        f"{other} instead of {given[0]}, or leave out {', '.join(keys)}.",
                     )
 
     def files(self, locate: Callable[[str], Path]) -> None:
@@ -324,7 +372,7 @@ class _Checks:
             else:
                 uses.append(used)
         if not self.problems:
-            for place, problem in wrong_names(study.matching, {u for u in uses if u is not None}):
+            for place, problem in wrong_names(study.matching, used_matches(study, uses)):
                 self.add(problem.code, ("matching", place, "name"), problem.message)
         return tuple(matches), uses
 

@@ -12,7 +12,7 @@ from exportimpact.design import Design, matching
 from exportimpact.design.matching import Matcher, Thresholds
 from exportimpact.errors import ExportImpactError, Problem, did_you_mean
 from exportimpact.study.methods import built
-from exportimpact.study.schema import EstimatorEntry, MatchingEntry, Study
+from exportimpact.study.schema import EstimatorEntry, MarginsEntry, MatchingEntry, Study
 
 MATCHERS: Mapping[str, type[Any]] = MappingProxyType(
     {
@@ -79,7 +79,22 @@ def make_match(entry: MatchingEntry, study: Study) -> Match | list[Wrong]:
     return Match(entry.name, made, entry.horizon, entry.lags, limits)
 
 
-def wrong_names(entries: Sequence[MatchingEntry], used: set[str]) -> Iterator[tuple[int, Problem]]:
+def of_margins(entry: MarginsEntry, study: Study) -> str | None:
+    """Return the name of the match whose margins are asked for; None where lots were drawn."""
+    if entry.matching is None and not entry.randomised:
+        return study.matching[0].name
+    return entry.matching
+
+
+def used_matches(study: Study, uses: Sequence[str | None]) -> frozenset[str]:
+    """Return the names of the matches that estimators (`uses`) and margins need."""
+    names = {*uses, *(of_margins(entry, study) for entry in study.margins)}
+    return frozenset(name for name in names if name is not None)
+
+
+def wrong_names(
+    entries: Sequence[MatchingEntry], used: frozenset[str]
+) -> Iterator[tuple[int, Problem]]:
     """Yield the place of each match whose name stands twice, or that nothing uses."""
     names = [entry.name for entry in entries]
     for place, name in enumerate(names):
@@ -91,7 +106,7 @@ def wrong_names(entries: Sequence[MatchingEntry], used: set[str]) -> Iterator[tu
                 place,
                 Problem(
                     "EI-S14",
-                    f"no estimator uses the match {name!r}, so that it would have no effect. Write "
+                    f"nothing uses the match {name!r}, so that it would have no effect. Write "
                     f'matching = "{name}" in the [[estimators]] that compare matched firms, or '
                     "leave the match out.",
                 ),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from exportimpact.core.estimator import Estimator
+from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.finding import Finding
 from exportimpact.core.provenance import parameters_of
 from exportimpact.core.result import EstimationResult
@@ -16,6 +18,7 @@ from exportimpact.diagnostics import diagnose
 from exportimpact.evaluation import Evaluation, evaluate, headline_result
 from exportimpact.evaluation.known import Known
 from exportimpact.language import message
+from exportimpact.study import beside
 from exportimpact.study.assemble import (
     Inputs,
     about,
@@ -25,7 +28,6 @@ from exportimpact.study.assemble import (
     placebo_designs,
     plan,
 )
-from exportimpact.study.beside import beside
 
 if TYPE_CHECKING:
     from exportimpact.study.file import StudyFile
@@ -69,9 +71,7 @@ class Performed:
     @property
     def sealed(self) -> dict[tuple[str, str | None], SealedDesign]:
         """Every design by outcome and name of its match, None where it is not matched."""
-        found: dict[tuple[str, str | None], SealedDesign] = {}
-        found |= {(design.outcome, None): design for design in self.designs}
-        return found | {(outcome, name): d for (outcome, name), d in self.matched.items()}
+        return _by_match(self.designs, self.matched)
 
 
 def perform(
@@ -112,9 +112,40 @@ def perform(
             findings,
             plan=plan(file.study),
             known=known,
-            exhibits={design.outcome: beside(results, design.outcome) for design in sealed},
+            exhibits=_beside(file, sealed, pairs, results, say),
         )
         return Performed(file, inputs, sealed, pairs, results, evaluation, _numbers(evaluation))
+
+
+def _beside(
+    file: StudyFile,
+    sealed: Sequence[SealedDesign],
+    pairs: Mapping[tuple[str, str], SealedDesign],
+    results: Sequence[EstimationResult],
+    say: Progress,
+) -> dict[str, tuple[Exhibit, ...]]:
+    """Return by outcome what is shown beside its rungs."""
+    study, designs = file.study, _by_match(sealed, pairs)
+    shown = {}
+    for design in sealed:
+        outcome, head = design.outcome, headline_result(results, design.outcome)
+        if study.subgroups or any(entry.outcome == outcome for entry in study.margins):
+            say(f"looking at subgroups and margins of {outcome}")
+        shown[outcome] = (
+            *beside.compared(results, outcome),
+            *beside.by_subgroup(study.subgroups, _estimator_of(file, head), head.design),
+            *beside.of_both_margins(study, outcome, designs),
+        )
+    return shown
+
+
+def _by_match(
+    sealed: Sequence[SealedDesign], pairs: Mapping[tuple[str, str], SealedDesign]
+) -> dict[tuple[str, str | None], SealedDesign]:
+    """Return every design by outcome and name of its match, None where it is not matched."""
+    found: dict[tuple[str, str | None], SealedDesign] = {}
+    found |= {(design.outcome, None): design for design in sealed}
+    return found | {(outcome, name): d for (outcome, name), d in pairs.items()}
 
 
 def _numbers(evaluation: Evaluation) -> pd.DataFrame:
@@ -131,7 +162,10 @@ def _estimates(
 ) -> list[EstimationResult]:
     made = []
     for design in sealed:
-        for estimator, match in zip(file.estimators, file.uses, strict=True):
+        methods = zip(file.study.methods, file.estimators, file.uses, strict=True)
+        for entry, estimator, match in methods:
+            if design.outcome not in (entry.outcomes or file.study.evaluated):
+                continue
             title = estimator.spec.title
             say(f"estimating {design.outcome}: {title}")
             own = design if match is None else pairs[design.outcome, match]
@@ -183,17 +217,25 @@ def _placebo_results(
     file: StudyFile, head: EstimationResult, placebo: Sequence[SealedDesign]
 ) -> list[EstimationResult]:
     """Estimate outcomes that support cannot move as the headline was estimated."""
-    own = head.provenance
-    estimator = next(
+    estimator = _estimator_of(file, head)
+    scales = estimator.spec.scales
+    made = []
+    for design in placebo:
+        if scales is not None and design.outcome_spec.scale not in scales:
+            continue
+        with about(f"Placebo outcome {design.outcome!r}"):
+            made.append(estimator.estimate(_matched_like(head.design, design)))
+    return made
+
+
+def _estimator_of(file: StudyFile, result: EstimationResult) -> Estimator:
+    """Return the estimator of the study that made a result."""
+    own = result.provenance
+    return next(
         e
         for e in file.estimators
         if e.spec.id == own.estimator and parameters_of(e) == own.parameters
     )
-    made = []
-    for design in placebo:
-        with about(f"Placebo outcome {design.outcome!r}"):
-            made.append(estimator.estimate(_matched_like(head.design, design)))
-    return made
 
 
 def _matched_like(other: Any, design: SealedDesign) -> SealedDesign:

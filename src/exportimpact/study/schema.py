@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
-from exportimpact._typing import AfterExit, Base, Comparison, Scale, Unbalanced
+from exportimpact._typing import AfterExit, Already, Base, Comparison, Scale, Unbalanced
 
 SCHEMA = 1
 """Version of the study file that this release reads."""
@@ -64,7 +65,10 @@ class Data(Entry):
 
 
 class Support(Entry):
-    """`[support]`: awards as spells (`start`), or one first period per firm (`first_period`)."""
+    """`[support]`: awards (`start`), one period per firm (`first_period`), or `dose` by `period`.
+
+    With `dose` the file has a row for each firm and period, and may be the panel's.
+    """
 
     file: str
     unit: str | None = None
@@ -78,11 +82,18 @@ class Support(Entry):
     first_period: str | None = None
     focus: str | None = None
     others: Literal["drop_comparison", "ignore", "censor"] = "drop_comparison"
+    dose: str | None = None
+    period: str | None = None
+    already: Already = "drop"
     encoding: Encoding | None = None
 
 
-SPELL_KEYS = ("end", "programme", "amount", "applied", "score", "awarded", "focus", "others")
-"""Keys of `[support]` that need spells."""
+SUPPORT_KEYS: dict[str, tuple[str, ...]] = {
+    "start": ("end", "programme", "amount", "applied", "score", "awarded", "focus", "others"),
+    "first_period": (),
+    "dose": ("period", "already"),
+}
+"""What says when support began, each with the keys of `[support]` that have an effect with it."""
 
 
 class OutcomeEntry(Entry):
@@ -139,17 +150,47 @@ class MatchingEntry(Entry):
 
 
 class EstimatorEntry(Entry):
-    """`[[estimators]]`: the name under which a method is registered, and its parameters."""
+    """`[[estimators]]`: the name under which a method is registered, and its parameters.
+
+    `outcomes` are those that it estimates, all that are evaluated when left out.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     id: str
     matching: str | None = None
+    outcomes: Names = ()
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every key beside `id` and `matching`."""
+        """Every key that is the method's."""
         return dict(self.model_extra or {})
+
+
+class SubgroupsEntry(Entry):
+    """`[[subgroups]]`: the effect by category of a baseline column, as the headline is estimated.
+
+    A column of numbers needs cut points: `bins` in its own unit, or `quantiles` of supported firms.
+    """
+
+    column: str
+    bins: tuple[float, ...] | None = None
+    quantiles: tuple[float, ...] | None = None
+    adjust: Literal["holm", "sup_t", "none"] = "holm"
+    aggregation: Literal["simple", "event_time", "cohort", "calendar"] = "simple"
+
+
+class MarginsEntry(Entry):
+    """`[[margins]]`: whether more firms export, and how much exporters export, with bounds.
+
+    Firms are those of a match; where support was drawn by lot, `randomised` says so instead.
+    """
+
+    outcome: str
+    matching: str | None = None
+    event_time: int | None = None
+    tighten: str | None = None
+    randomised: bool = False
 
 
 class Objective(Entry):
@@ -182,6 +223,8 @@ class Study(Entry):
     design: DesignEntry = DesignEntry()
     matching: tuple[MatchingEntry, ...] = ()
     estimators: tuple[EstimatorEntry, ...] = ()
+    subgroups: tuple[SubgroupsEntry, ...] = ()
+    margins: tuple[MarginsEntry, ...] = ()
     objectives: tuple[Objective, ...] = ()
     output: Output = Output()
 
@@ -193,14 +236,23 @@ class Study(Entry):
 
     @property
     def methods(self) -> tuple[EstimatorEntry, ...]:
-        """Estimators as written; when none is, steps IV and V-b, and of each match V-a and V-b."""
+        """Estimators as written; when none is, those of steps IV and V that the study allows.
+
+        These are the benchmark, a Poisson model of amounts that are zero after exit, `GroupTime`,
+        and of each match the comparison in levels (V-a) and in changes (V-b).
+        """
         if self.estimators:
             return self.estimators
+        return tuple(map(EstimatorEntry.model_validate, self._usual()))
+
+    def _usual(self) -> Iterator[dict[str, Any]]:
+        yield {"id": "benchmark"}
+        with_zeros = (o.name for o in self.outcomes if (o.scale, o.after_exit) == ("level", "zero"))
+        amounts = tuple(name for name in with_zeros if name in self.evaluated)
+        if amounts:
+            yield {"id": "poisson_saturated", "outcomes": amounts}
         adjust = "doubly_robust" if self.design.covariates else "none"
-        matched: list[dict[str, Any]] = [
-            {"id": "matched_difference", "matching": entry.name, "change": change}
-            for entry in self.matching
-            for change in (False, True)
-        ]
-        rest = [{"id": "group_time", "adjust": adjust}, *matched]
-        return (EstimatorEntry(id="benchmark"), *map(EstimatorEntry.model_validate, rest))
+        yield {"id": "group_time", "adjust": adjust}
+        for entry in self.matching:
+            for change in (False, True):
+                yield {"id": "matched_difference", "matching": entry.name, "change": change}

@@ -114,8 +114,7 @@ class Margins:
         label = [str(message(f"margin.{name}")) for name in table["quantity"]]
         table.insert(0, "label", label)
         table.insert(0, "outcome", self.estimand.outcome)
-        units = dict.fromkeys(("estimate", "std_error", "ci_low", "ci_high"), "unit")
-        return Exhibit("margins", "margins", table, units, (*self.assumptions, *self.notes))
+        return Exhibit("margins", "margins", table, notes=(*self.assumptions, *self.notes))
 
     def __repr__(self) -> str:
         table = self.table().set_index("quantity").loc[list(_BRIEF)].reset_index()
