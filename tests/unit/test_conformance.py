@@ -188,6 +188,7 @@ def test_refusals_are_rows_too():
     rows = Bank().rows(GroupTime(), Order(Cell("eligibility_cutoff", None, 300), 2, 2))
     assert (rows["code"] == "EI-E06").all()
     assert rows["estimate"].isna().all()
+    assert rows["truth"].dtype == float
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ class Bank:
 
     def _keep(self, made: Mapping[str, list[Row]], cell: Cell) -> None:
         for key, rows in made.items():
-            fresh = pd.DataFrame(rows).set_index("seed")[list(COLUMNS)]
+            fresh = _typed(pd.DataFrame(rows).set_index("seed")[list(COLUMNS)])
             old = self._rows[key, cell]
             kept = old.drop(fresh.index, errors="ignore")
             whole = fresh if kept.empty else pd.concat([kept, fresh])
@@ -359,5 +359,9 @@ def _read(path: Path) -> pd.DataFrame:
     # flag", NaN is "diagnostics did not run".
     frame = pd.read_csv(path, index_col="seed", dtype=str, keep_default_na=False, na_values=["NaN"])
     frame.index = frame.index.astype(int)
-    numbers = [c for c in COLUMNS if c not in _TEXT]
-    return frame.assign(**{c: frame[c].astype(float) for c in numbers})
+    return _typed(frame)
+
+
+def _typed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose numbers are floats, though every draw was refused and has none."""
+    return rows.astype({c: float for c in COLUMNS if c not in _TEXT})
