@@ -21,6 +21,11 @@ SAYS = {
         "nearest firms",
         "matched_report/report.html",
     ],
+    "06_did_estimators.py": [
+        "Known effect: 0.210",
+        "Joint test that all estimates are equal",
+        "did_report/report.html",
+    ],
 }
 
 
@@ -30,15 +35,30 @@ def test_every_example_is_run():
     assert [path.parent.name for path in EXAMPLES.glob("*/study.toml")] == ["02_vouchers"]
 
 
-def test_the_code_of_the_matching_how_to_runs(tmp_path, monkeypatch):
-    page = EXAMPLES.parent / "docs" / "how-to" / "choose-a-matcher.md"
+def run_page(name):
+    """Run all code of a how-to, one block after the other; return its names."""
+    page = EXAMPLES.parent / "docs" / "how-to" / name
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
     names = {}
     for block in blocks:
         exec(compile(block, str(page), "exec"), names)
+    return names
+
+
+def test_the_code_of_the_matching_how_to_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("choose-a-matcher.md")
     assert names["better"].terms.missed == ()
     assert names["design"].balance()["smd_after"].isna().all()
+
+
+def test_the_code_of_the_did_how_to_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("choose-a-did-estimator.md")
+    truth = names["bench"].truth.value(names["results"][0].overall().estimand)
+    contrast = names["contrast"].overall()
+    assert contrast.ci_high < truth  # what the page says of the two-way regression
+    assert all(r.overall().ci_low < truth < r.overall().ci_high for r in names["results"][1:])
 
 
 @pytest.mark.parametrize("name", sorted(SAYS))

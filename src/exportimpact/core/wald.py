@@ -49,6 +49,12 @@ class WaldTest:
         """Whether there is a p-value."""
         return self.p_value is not None
 
+    def __repr__(self) -> str:
+        if self.reason is not None:
+            return f"{self.null} Not tested: {self.reason}"
+        freedom = f"{self.df_numerator} and {self.df_denominator:.0f} degrees of freedom"
+        return f"{self.null} F = {self.statistic:.3g} with {freedom}, p = {self.p_value:.3g}"
+
 
 def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTest:
     """Test the cells with event time below -anticipation jointly.
