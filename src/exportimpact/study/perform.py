@@ -101,7 +101,8 @@ def perform(
         if file.matches:
             say("matching")
         pairs = matched(file, sealed)
-        results = tuple(_estimates(file, sealed, pairs, say))
+        made = _estimates(file, sealed, pairs, say)
+        results = tuple(result for result, _ in made)
         say("checking what can be checked")
         findings = _findings(file, sealed, results, placebo)
         say("putting the rungs side by side")
@@ -112,28 +113,29 @@ def perform(
             findings,
             plan=plan(file.study),
             known=known,
-            exhibits=_beside(file, sealed, pairs, results, say),
+            exhibits=_beside(file, _by_match(sealed, pairs), made, say),
         )
         return Performed(file, inputs, sealed, pairs, results, evaluation, _numbers(evaluation))
 
 
 def _beside(
     file: StudyFile,
-    sealed: Sequence[SealedDesign],
-    pairs: Mapping[tuple[str, str], SealedDesign],
-    results: Sequence[EstimationResult],
+    designs: Mapping[tuple[str, str | None], SealedDesign],
+    made: Sequence[tuple[EstimationResult, SealedDesign]],
     say: Progress,
 ) -> dict[str, tuple[Exhibit, ...]]:
     """Return by outcome what is shown beside its rungs."""
-    study, designs = file.study, _by_match(sealed, pairs)
+    study, results = file.study, [result for result, _ in made]
     shown = {}
-    for design in sealed:
-        outcome, head = design.outcome, headline_result(results, design.outcome)
+    for outcome in study.evaluated:
+        head = headline_result(results, outcome)
+        # What was given to the method, which may have set some of its firms apart.
+        own = next(design for result, design in made if result is head)
         if study.subgroups or any(entry.outcome == outcome for entry in study.margins):
             say(f"looking at subgroups and margins of {outcome}")
         shown[outcome] = (
             *beside.compared(results, outcome),
-            *beside.by_subgroup(study.subgroups, _estimator_of(file, head), head.design),
+            *beside.by_subgroup(study.subgroups, _estimator_of(file, head), own),
             *beside.of_both_margins(study, outcome, designs),
         )
     return shown
@@ -159,7 +161,8 @@ def _estimates(
     sealed: Sequence[SealedDesign],
     pairs: Mapping[tuple[str, str], SealedDesign],
     say: Progress,
-) -> list[EstimationResult]:
+) -> list[tuple[EstimationResult, SealedDesign]]:
+    """Estimate every outcome; return each result with the design that it was given."""
     made = []
     for design in sealed:
         methods = zip(file.study.methods, file.estimators, file.uses, strict=True)
@@ -170,7 +173,7 @@ def _estimates(
             say(f"estimating {design.outcome}: {title}")
             own = design if match is None else pairs[design.outcome, match]
             with about(f"Outcome {design.outcome!r}, {title}"):
-                made.append(estimator.estimate(own))
+                made.append((estimator.estimate(own), own))
     return made
 
 
