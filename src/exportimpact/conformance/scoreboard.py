@@ -148,9 +148,9 @@ def score(
     cache : Path, optional
         Folder where replications are kept; only changed cells run again.
     seconds : float
-        Core-seconds for a cell where no estimator has to be right, and for estimators of matched
-        designs. Where another has to be right the cell is drawn 2,000 times, since less cannot tell
-        right from slightly wrong.
+        Core-seconds for a cell, whatever its draws. An estimator as it comes, with its defaults and
+        without a match, that has to be right there is drawn 2,000 times all the same, since less
+        cannot tell right from slightly wrong.
     progress : callable, optional
     """
     bank = Bank(jobs=jobs, folder=cache, say=progress)
@@ -172,17 +172,24 @@ def score(
 def fill(subjects: Sequence[Subject], name: str, seconds: float) -> None:
     """Make the replications of one scenario: all for `seconds`, who has to be right until 2,000.
 
-    Estimators with their matchers are many: they get what fits into `seconds`.
+    Options and matchers are many: they get what fits into `seconds`, as does the size of tests.
     """
     tier, bank = subjects[0].tier, subjects[0].bank
     right = [s for s in subjects if s.standing(name).kind == "right"]
-    alone = [s for s in right if s.arranged is None]
     own, null = _orders(name, tier)
     bank.fill([(s.runner, own) for s in subjects], seconds=seconds)
-    bank.fill([(s.runner, own) for s in alone])
+    bank.fill([(s.runner, own) for s in right if _as_it_comes(s)])
     if null is not None:
         bank.fill([(s.runner, null) for s in right], seconds=seconds)
-        bank.fill([(s.runner, null) for s in alone])
+
+
+def _as_it_comes(subject: Subject) -> bool:
+    if subject.arranged is not None:
+        return False
+    try:
+        return bool(subject.estimator == type(subject.estimator)())
+    except TypeError:  # it cannot be made without arguments
+        return True
 
 
 def _orders(name: str, tier: Tier) -> tuple[Order, Order | None]:

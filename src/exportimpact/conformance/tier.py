@@ -49,7 +49,7 @@ TIERS = MappingProxyType(
             most_firms=1000,
         ),
         "full": Tier(name="full", draws=1500, honest_draws=150),
-        "calibration": Tier(name="calibration", draws=2000, honest_draws=300),
+        "calibration": Tier(name="calibration", draws=2000, honest_draws=150),
     }
 )
 """The tiers by name."""
