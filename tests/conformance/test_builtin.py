@@ -17,7 +17,7 @@ from exportimpact.conformance.scoreboard import label
 OPEN: dict[tuple[str, tuple[str, ...]], str] = {
     (
         "invariances.duplicated_firms",
-        ("intertemporal (mirrored, paths, normalized)",),
+        ("intertemporal (mirrored, paths)",),
     ): "the n / (n - 1) of each group of paths "
     "counts firms, not clusters, so that firms that are there twice have slightly smaller errors",
 }

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -299,11 +299,18 @@ def _outside(subject: Subject, known: pd.DataFrame, facts: dict[str, Any]) -> li
 
 
 def label(estimator: Any) -> str:
-    """Return an estimator's id with the options that are words, and how its designs are matched."""
+    """Return an estimator's id with its options, and how its designs are matched.
+
+    Options are words, and what is switched on or off unlike the default.
+    """
     if isinstance(estimator, Arranged):
         return f"{label(estimator.estimator)} on {estimator.name}"
-    words = [str(v) for v in parameters_of(estimator).values() if isinstance(v, str)]
-    words += [k for k, v in parameters_of(estimator).items() if v is False]
+    given = parameters_of(estimator)
+    words = [value for value in given.values() if isinstance(value, str)]
+    usual = {f.name: f.default for f in fields(estimator)} if is_dataclass(estimator) else {}
+    for name, value in given.items():
+        if isinstance(value, bool) and value != usual.get(name):
+            words.append(name if value else f"no {name}")
     name = str(estimator.spec.id)
     return f"{name} ({', '.join(words)})" if words else name
 
