@@ -88,13 +88,9 @@ class Estimand(Shown):
         """The estimand in words."""
         row = "overall" if self.overall else ("table" if self.key is None else "row")
         kind = f"{self.aggregation}_{row}" if self.common == "none" else f"common_{self.common}"
-        firms = message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported)
-        if self.segment is not None:
-            column, value = self.segment
-            firms = message("estimand_firms.segment", firms=firms, column=column, value=value)
         words = message(
             f"estimand.{kind}",
-            firms=firms,
+            firms=self.whose,
             outcome=self.outcome,
             scale=message(f"estimand_scale.{self.scale}", unit=self.unit or "its unit"),
             key=self.key if not isinstance(self.key, tuple) else f"{self.key[0]}, {self.key[1]}",
@@ -102,6 +98,15 @@ class Estimand(Shown):
             cells=self._cells,
         )
         return message("estimand.per_unit", effect=words) if self.per_unit else words
+
+    @property
+    def whose(self) -> Message:
+        """Whose effect it is, in words."""
+        firms = message(f"estimand_firms.{self.firms}", kept=self.kept, supported=self.supported)
+        if self.segment is None:
+            return firms
+        column, value = self.segment
+        return message("estimand_firms.segment", firms=firms, column=column, value=value)
 
     @property
     def _cells(self) -> Message:

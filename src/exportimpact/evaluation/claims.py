@@ -101,7 +101,8 @@ def _condition(rung: Rung, assumed: set[str]) -> str:
 
 def _causal(rung: Rung, shown: EffectText, condition: Message) -> Message:
     low, high = float(rung.row["ci_low"]), float(rung.row["ci_high"])
-    values = {"outcome": rung.outcome, "condition": condition}
+    firms = rung.result.estimand.whose
+    values = {"outcome": rung.outcome, "condition": condition, "firms": firms}
     if MISSING in (shown.low, shown.high):
         return message("claim.no_error", effect=shown.text, **values)
     if low <= 0 <= high:
