@@ -320,3 +320,20 @@ def test_score_of_a_small_grid(monkeypatch):
     assert outcomes["random_rollout"] in {"right so far", "WRONG"}
     assert outcomes["picking_winners"] == "declared blind"
     assert board.scores[0].null_draws == 30
+
+
+def test_what_would_be_wrong_is_drawn_to_the_end_first(monkeypatch):
+    """A variant outside its bands after its seconds gets all draws; one inside them does not."""
+    small = replace(tier_of("calibration"), draws=60, honest_draws=0)
+    monkeypatch.setattr("exportimpact.conformance.scoreboard.tier_of", lambda name: small)
+    biased = replace(GroupTime(adjust="none"))
+    variants = [biased, GroupTime(adjust="regression")]
+    monkeypatch.setattr(
+        "exportimpact.conformance.scoreboard._outside",
+        lambda subject, known, facts: ["bias"] if subject.estimator == biased else [],
+    )
+    board = score(variants, names=["random_rollout"], seconds=0.01)
+    drawn = {s.estimator: (s.outcome, s.draws) for s in board.scores}
+    assert drawn["group_time (none)"] == ("WRONG", 60)
+    assert drawn["group_time (regression)"][0] == "right so far"
+    assert drawn["group_time (regression)"][1] < 60

@@ -173,6 +173,7 @@ def fill(subjects: Sequence[Subject], name: str, seconds: float) -> None:
     """Make the replications of one scenario: all for `seconds`, who has to be right until 2,000.
 
     Options and matchers are many: they get what fits into `seconds`, as does the size of tests.
+    What lies outside a band with few draws is drawn until 2,000 before it is called WRONG.
     """
     tier, bank = subjects[0].tier, subjects[0].bank
     right = [s for s in subjects if s.standing(name).kind == "right"]
@@ -181,6 +182,9 @@ def fill(subjects: Sequence[Subject], name: str, seconds: float) -> None:
     bank.fill([(s.runner, own) for s in right if _as_it_comes(s)])
     if null is not None:
         bank.fill([(s.runner, null) for s in right], seconds=seconds)
+    for subject in right:
+        if _score(subject, name).outcome == "WRONG":
+            bank.fill([(subject.runner, order) for order in (own, null) if order is not None])
 
 
 def _as_it_comes(subject: Subject) -> bool:
