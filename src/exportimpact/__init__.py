@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         evaluate,
         subgroups,
     )
+    from exportimpact.inference.randomisation import RandomisationTest, randomisation_test
+    from exportimpact.inference.wild import WildClusterTest, wild_cluster_test
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
 
@@ -64,9 +66,11 @@ __all__ = [
     "Outcome",
     "Panel",
     "Plan",
+    "RandomisationTest",
     "SealedDesign",
     "Step",
     "Subgroups",
+    "WildClusterTest",
     "__version__",
     "all_of",
     "any_of",
@@ -81,11 +85,13 @@ __all__ = [
     "matched",
     "matching",
     "plot",
+    "randomisation_test",
     "run_study",
     "show_versions",
     "subgroups",
     "synthetic",
     "verify",
+    "wild_cluster_test",
     "write_report",
 ]
 
@@ -103,6 +109,10 @@ _LATER = {
     "evaluate": "exportimpact.evaluation",
     "margins": "exportimpact.estimators.matched",
     "subgroups": "exportimpact.evaluation",
+    "RandomisationTest": "exportimpact.inference.randomisation",
+    "randomisation_test": "exportimpact.inference.randomisation",
+    "WildClusterTest": "exportimpact.inference.wild",
+    "wild_cluster_test": "exportimpact.inference.wild",
     "write_report": "exportimpact.report",
     "run_study": "exportimpact.study",
     "verify": "exportimpact.study",

@@ -189,3 +189,50 @@ def influence(
         residual = np.where(groups.seen[group], y[rows] - fitted[group], 0.0)
         psi[rows] = weight[rows, None] * np.einsum("it,itk->ik", residual, moves[group])
     return psi
+
+
+def cluster_sums(
+    groups: Groups, y: FloatArray, weight: FloatArray, clusters: IntArray
+) -> tuple[FloatArray, FloatArray, int]:
+    """Return sums within clusters of w z z', of w z y over swept columns z, and the observations.
+
+    Parameters
+    ----------
+    groups : Groups
+    y : (n_firms, n_periods)
+    weight : (n_firms,)
+    clusters : (n_firms,) codes
+        Those without a firm in a group are left out.
+
+    Returns
+    -------
+    cross : (n_clusters, k + periods, k + periods)
+    moment : (n_clusters, k + periods)
+    n_rows : int
+    """
+    rows = np.flatnonzero(groups.code >= 0)
+    code = np.unique(clusters[rows], return_inverse=True)[1]
+    group = groups.code[rows]
+    n_groups, n_clusters = groups.size.size, int(code.max()) + 1
+    pair, place = np.unique(code * n_groups + group, return_inverse=True)
+    w = weight[rows]
+    size = np.bincount(place, w, pair.size)
+    total = np.stack(
+        [
+            np.bincount(place, w * np.where(groups.seen[group, t], y[rows, t], 0.0), pair.size)
+            for t in range(y.shape[1])
+        ],
+        axis=1,
+    )
+    width = groups.X.shape[2] + groups.periods.size
+    cross = np.zeros((n_clusters, width, width))
+    moment = np.zeros((n_clusters, width))
+    cluster, of_pair = pair // n_groups, pair % n_groups
+    for start, stop in groups.chunks():
+        inside = np.flatnonzero((of_pair >= start) & (of_pair < stop))
+        Z = groups.swept(start, stop)
+        square = np.matmul(Z.transpose(0, 2, 1), Z)
+        own = of_pair[inside] - start
+        np.add.at(cross, cluster[inside], size[inside, None, None] * square[own])
+        np.add.at(moment, cluster[inside], np.einsum("pt,ptk->pk", total[inside], Z[own]))
+    return cross, moment, int(groups.seen[group].sum())

@@ -19,8 +19,9 @@ doi:10.1257/aer.20181169; Sun & Abraham (2021), doi:10.1016/j.jeconom.2020.09.00
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from exportimpact.errors import InputError, NotIdentifiedError
 from exportimpact.estimators.did.two_way_exhibits import decomposed
 from exportimpact.language import message
 from exportimpact.numerics import two_way_groups
+from exportimpact.numerics.cluster_robust import Clustered
 from exportimpact.numerics.two_way_groups import Groups
 
 _BLIND = (
@@ -182,6 +184,24 @@ def event_study(design: DesignLike, *, controls: tuple[str, ...] = ()) -> Estima
     Sun & Abraham (2021), doi:10.1016/j.jeconom.2020.09.006
     """
     return TwoWayFixedEffects(dynamic=True, controls=controls).estimate(design)
+
+
+def clustered_fit(
+    design: DesignLike, parameters: Mapping[str, Any], clusters: IntArray
+) -> tuple[Clustered, Callable[[int], int | None]]:
+    """Return the regression as sums within clusters, and the coefficient of each event time.
+
+    Parameters
+    ----------
+    design : Design or SealedDesign
+    parameters : mapping
+        Of the estimator, as its result's provenance has them.
+    clusters : (n_firms,)
+        Cluster of each firm, which lies in it whole: firm effects are swept out.
+    """
+    data = _Data.of(design, TwoWayFixedEffects(**parameters))
+    sums = two_way_groups.cluster_sums(data.groups, data.outcome, data.weight, clusters)
+    return Clustered(*sums), data.place
 
 
 @dataclass(frozen=True, eq=False)

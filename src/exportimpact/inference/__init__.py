@@ -1,0 +1,1 @@
+"""Inference that has to estimate again: the wild cluster bootstrap and randomisation tests."""
