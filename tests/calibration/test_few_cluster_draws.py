@@ -3,11 +3,10 @@
 The panels are those of test_few_clusters.py: whole regions are supported, and firms of a region
 share a persistent shock. Zero, the true effect, is covered where it is not rejected at 5 %; the
 draws (99 for randomisation, which makes it exact at 5 %) are those of each panel's seal. Bands as
-in test_known_effects.py, which are 0.895-0.990 at 200 panels. Theory predicts that a restricted wild
-bootstrap is close to 5 % with 8 of 17 equal regions supported and rejects too rarely as supported
-regions get few (MacKinnon & Webb 2017, doi:10.1002/jae.2508, figures 2 and 3: about 3 to 5 % at
-5 of 17), so that it is held from below alone there; a randomisation test is exact for exchangeable
-regions and is held from below everywhere.
+in test_known_effects.py, which are 0.895-0.990 at 200 panels. A restricted wild bootstrap rejects
+too rarely where supported clusters get few (MacKinnon & Webb 2017, doi:10.1002/jae.2508), so that
+only 8 of 17 with one start is held from both sides; a randomisation test is exact for exchangeable
+regions, and with ties or few arrangements conservative: it is held from below.
 """
 
 from __future__ import annotations
