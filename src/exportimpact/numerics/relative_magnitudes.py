@@ -283,17 +283,24 @@ class _Test:
         if variance <= _ROUNDING:
             certain: BoolArray = statistic <= 0
             return certain
-        slope = self.covariance[:, vertex] / variance
-        rest = value - np.outer(statistic, slope)
-        below, above = slope < 1 - _ROUNDING, slope > 1 + _ROUNDING
-        ends = rest[:, below] / (1 - slope[below])
-        low = ends.max(axis=1, initial=-np.inf)
-        ends = rest[:, above] / (1 - slope[above])
-        high = np.minimum(ends.min(axis=1, initial=np.inf), self.critical)
+        low, high = self.truncation(vertex, value)
+        high = np.minimum(high, self.critical)
         deviation = np.sqrt(variance)
         cut = deviation * _truncated_quantile(low / deviation, high / deviation, self.alpha)
         kept: BoolArray = (statistic <= self.critical) & (statistic <= np.maximum(cut, 0.0))
         return kept
+
+    def truncation(self, vertex: int, value: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return between which values, (n,), the largest entry would still be that of `vertex`.
+
+        Given what is independent of that entry: each other entry moves with it along a line.
+        """
+        slope = self.covariance[:, vertex] / self.covariance[vertex, vertex]
+        rest = value - np.outer(value[:, vertex], slope)
+        below, above = slope < 1 - _ROUNDING, slope > 1 + _ROUNDING
+        low = (rest[:, below] / (1 - slope[below])).max(axis=1, initial=-np.inf)
+        high = (rest[:, above] / (1 - slope[above])).min(axis=1, initial=np.inf)
+        return low, high
 
 
 def _least_favourable(linear: FloatArray, covariance: FloatArray, kappa: float) -> float:
