@@ -40,8 +40,14 @@ if TYPE_CHECKING:
         evaluate,
         subgroups,
     )
-    from exportimpact.inference.randomisation import RandomisationTest, randomisation_test
-    from exportimpact.inference.wild import WildClusterTest, wild_cluster_test
+    from exportimpact.inference import (
+        RandomisationTest,
+        Sensitivity,
+        WildClusterTest,
+        randomisation_test,
+        sensitivity,
+        wild_cluster_test,
+    )
     from exportimpact.report import write_report
     from exportimpact.study import run_study, show_versions, verify
 
@@ -68,6 +74,7 @@ __all__ = [
     "Plan",
     "RandomisationTest",
     "SealedDesign",
+    "Sensitivity",
     "Step",
     "Subgroups",
     "WildClusterTest",
@@ -87,6 +94,7 @@ __all__ = [
     "plot",
     "randomisation_test",
     "run_study",
+    "sensitivity",
     "show_versions",
     "subgroups",
     "synthetic",
@@ -109,10 +117,12 @@ _LATER = {
     "evaluate": "exportimpact.evaluation",
     "margins": "exportimpact.estimators.matched",
     "subgroups": "exportimpact.evaluation",
-    "RandomisationTest": "exportimpact.inference.randomisation",
-    "randomisation_test": "exportimpact.inference.randomisation",
-    "WildClusterTest": "exportimpact.inference.wild",
-    "wild_cluster_test": "exportimpact.inference.wild",
+    "RandomisationTest": "exportimpact.inference",
+    "randomisation_test": "exportimpact.inference",
+    "Sensitivity": "exportimpact.inference",
+    "sensitivity": "exportimpact.inference",
+    "WildClusterTest": "exportimpact.inference",
+    "wild_cluster_test": "exportimpact.inference",
     "write_report": "exportimpact.report",
     "run_study": "exportimpact.study",
     "verify": "exportimpact.study",

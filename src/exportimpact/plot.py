@@ -11,6 +11,7 @@ from exportimpact.plots import (
     margins,
     overlap,
     paths,
+    sensitivity,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "margins",
     "overlap",
     "paths",
+    "sensitivity",
 ]

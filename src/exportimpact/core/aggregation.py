@@ -8,7 +8,7 @@ change when all sizes are scaled, the centring of those influences cancels and n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,9 +145,16 @@ def overall(
         part = Pooled(1.0, means, sizes.value[first], sizes.column[first])
         return _rows([(part,)], [None])
     rows = _ROWS[kind](index, sizes, keep)
-    share = 1.0 / len(rows.keys)
+    return plain_mean(rows, range(len(rows.keys)))
+
+
+def plain_mean(rows: Rows, chosen: Sequence[int]) -> Rows:
+    """Return the row that is the plain mean of the `chosen` ones, which pool cells by size."""
+    share = 1.0 / len(chosen)
     parts = tuple(
-        Pooled(p.share * share, p.means, p.size, p.size_column) for row in rows.parts for p in row
+        Pooled(p.share * share, p.means, p.size, p.size_column)
+        for row in chosen
+        for p in rows.parts[row]
     )
     return _rows([parts], [None])
 

@@ -10,6 +10,7 @@ from exportimpact.plots.margins import margins
 from exportimpact.plots.overlap import overlap
 from exportimpact.plots.paths import paths
 from exportimpact.plots.registry import DRAWINGS, draw, figure_svg
+from exportimpact.plots.sensitivity import sensitivity
 
 __all__ = [
     "DRAWINGS",
@@ -25,4 +26,5 @@ __all__ = [
     "margins",
     "overlap",
     "paths",
+    "sensitivity",
 ]

@@ -20,6 +20,7 @@ from exportimpact.plots.love import draw_love
 from exportimpact.plots.margins import draw_margins
 from exportimpact.plots.overlap import draw_overlap
 from exportimpact.plots.paths import draw_paths
+from exportimpact.plots.sensitivity import draw_sensitivity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +45,7 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
         "margins": draw_margins,
         "overlap": draw_overlap,
         "paths": draw_paths,
+        "sensitivity": draw_sensitivity,
     }
 )
 """Drawing function by kind of exhibit."""
