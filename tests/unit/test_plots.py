@@ -183,6 +183,7 @@ def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
                 "mean_comparison_after": [2.0, 2.4],
             }
         ),
+        "sensitivity": ei.sensitivity(evaluation.headline().result).exhibit.table,
     }
     told = {"name": "f-1", "title": "A & B", "description": "C < D"}
     before = dict(mpl.rcParams)
