@@ -61,6 +61,13 @@ def test_the_code_of_the_did_how_to_runs(tmp_path, monkeypatch):
     assert all(r.overall().ci_low < truth < r.overall().ci_high for r in names["results"][1:])
 
 
+def test_the_code_of_the_how_to_on_trends_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run_page("allow-trends-to-differ.md")
+    assert 0 < names["found"].breakdown < 1
+    assert (tmp_path / "sensitivity.svg").exists()
+
+
 @pytest.mark.parametrize("name", sorted(SAYS))
 def test_scripts(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -159,9 +159,27 @@ def test_a_given_grid_that_is_too_short_is_said(result):
     assert found.table()["ci_high"].iloc[-1] == 0.2
 
 
-@pytest.mark.parametrize("estimator", [ei.did.Stacked(), ei.did.Saturated(leads=True)])
-def test_other_estimators_with_effects_before_support(design, estimator):
+@pytest.mark.parametrize(
+    "estimator",
+    [ei.did.Stacked(), ei.did.Saturated(leads=True), ei.did.TripleDifference(by="affected")],
+)
+def test_other_estimators_with_effects_before_support(bench, estimator):
+    affected = bench.frame["firm_id"].rank(method="dense") % 3 == 0
+    panel = ei.Panel.from_frame(
+        bench.frame.assign(affected=affected.astype(int)),
+        unit="firm_id",
+        period="year",
+        outcomes=[ei.Outcome("ln_exports", scale="logged")],
+        baseline=["affected"],
+    )
+    design = ei.Design(panel, bench.support, outcome="ln_exports")
     found = ei.sensitivity(estimator.estimate(design))
+    assert found.path.before[-1] == -2
+    assert found.table()["ci_low"].notna().all()
+
+
+def test_the_event_study_regression(design):
+    found = ei.sensitivity(ei.did.event_study(design))
     assert found.path.before[-1] == -2
     assert found.table()["ci_low"].notna().all()
 
@@ -236,6 +254,24 @@ def test_outcomes_that_do_not_move_and_too_few_clusters_are_refused():
     refused("EI-I25", small(flat, first))
     regions = np.r_[np.repeat(np.arange(2), 10), np.repeat(np.arange(2, 5), 14)[:40]]
     refused("EI-I25", small(outcome, first, regions))
+
+
+def test_too_few_clusters_to_estimate_weights_are_refused():
+    rng = np.random.default_rng(0)
+    regions = np.repeat(np.arange(10), 6)
+    first = [2014 if r < 4 else pd.NA for r in regions]
+    found = small(rng.normal(size=(60, 7)), first, regions)
+    assert found.aggregate("event_time").table(detail=True)["df"].min() < 8
+    ei.sensitivity(found)
+    kept = ei.sensitivity(found, restriction="smoothness", values=[0]).table()
+    normal = ei.sensitivity(found, restriction="smoothness", values=[0], distribution="normal")
+    assert np.diff(kept[["ci_low", "ci_high"]].iloc[1]) > np.diff(
+        normal.table()[["ci_low", "ci_high"]].iloc[1]
+    )
+    fewer = [2014 if r < 2 else pd.NA for r in regions]
+    few = small(rng.normal(size=(60, 7)), fewer, regions)
+    ei.sensitivity(few)
+    assert "degrees of freedom" in str(refused("EI-I25", few, restriction="smoothness"))
 
 
 def test_options_are_checked(result):

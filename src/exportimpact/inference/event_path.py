@@ -204,21 +204,36 @@ def _no_target(target: object, why: str, after: tuple[int, ...]) -> InputError:
     )
 
 
+def require_freedom(path: EventPath) -> None:
+    """Refuse to choose weights by a covariance with fewer degrees of freedom than weights; EI-I25.
+
+    Parameters
+    ----------
+    path : EventPath
+    """
+    n = len(path.before)
+    if path.least_df <= n:
+        raise _tied(
+            path.estimate.size,
+            f"has {path.least_df:.3g} degrees of freedom for {n} effects before support",
+        )
+
+
 def _check_covariance(covariance: FloatArray) -> None:
     scale = np.sqrt(np.clip(np.diagonal(covariance), 0.0, None))
     flat = int((scale <= 0).sum())
-    smallest = np.nan
-    if not flat:
-        smallest = float(np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0])
-        if smallest > _SINGULAR:
-            return
-    what = f"{flat} effects have no variance" if flat else "effects are tied to one another"
-    raise NotIdentifiedError(
+    if flat:
+        raise _tied(scale.size, f"is singular: {flat} of them have no variance")
+    if np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] <= _SINGULAR:
+        raise _tied(scale.size, "is singular: some are tied to others")
+
+
+def _tied(effects: int, what: str) -> NotIdentifiedError:
+    return NotIdentifiedError(
         "EI-I25",
-        f"The covariance of the {scale.size} effects by event time is singular: {what}. A "
-        "combination of them would count as known without error. This happens when the outcome "
-        "does not move before support, or when there are fewer clusters than effects. Use another "
-        "outcome, or fewer event times: "
-        'result.aggregate("event_time", min=..., max=...).',
-        effects=int(scale.size),
+        f"The covariance of the {effects} effects by event time {what}. A combination of them "
+        "would count as known without error. This happens when the outcome does not move before "
+        "support, or when there are about as few clusters as effects. Use another outcome, or "
+        'fewer event times: result.aggregate("event_time", min=..., max=...).',
+        effects=effects,
     )
