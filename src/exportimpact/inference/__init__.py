@@ -1,4 +1,4 @@
-"""Inference that goes beyond a result's own errors: other nulls, few clusters, trends that differ."""
+"""Inference beyond the errors of a result: few clusters, few firms, trends that differ."""
 
 from exportimpact.inference.randomisation import RandomisationTest, randomisation_test
 from exportimpact.inference.sensitivity import Sensitivity, sensitivity
