@@ -158,3 +158,41 @@ def test_percentage_points_are_shown_as_such():
     grid = _grid(Exhibit("differences", "differences", table, units), "x")
     assert [header for header, _ in grid.headers[1:3]] == ["Effect, pp", "Standard error"]
     assert grid.rows[0][1:3] == ("2.31", "50.0")
+
+
+TESTS = '\n[[tests]]\ntest = "wild_cluster"\n\n[[tests]]\ntest = "randomisation"\ndraws = 99\n'
+SENSITIVITY = '\n[[sensitivity]]\nvalues = [0.5, 1]\ntarget = "average"\n'
+
+
+def test_sensitivity_is_that_of_the_headline(folder):
+    add(folder, SENSITIVITY)
+    done = perform(read_study(folder.study))
+    (made,) = (e for e in done.evaluation.exhibits["exports"] if e.kind == "sensitivity")
+    head = done.evaluation.headline("exports").result
+    direct = ei.sensitivity(head, values=[0.5, 1], target="average")
+    pd.testing.assert_frame_equal(made.table[direct.table().columns], direct.table())
+
+
+def test_sensitivity_of_a_method_without_common_reference_is_shown_with_the_reason(folder):
+    add(folder, SENSITIVITY)
+    folder.replace("study.toml", "[design]", '[design]\nbase = "varying"')
+    assert shown(folder)["sensitivity_1"].table["code"].tolist() == ["EI-I22"]
+
+
+def test_tests_stand_beside_the_interval_of_the_ladder(folder):
+    add(folder, TESTS)
+    done = perform(read_study(folder.study))
+    (made,) = (e for e in done.evaluation.exhibits["exports"] if e.kind == "tests")
+    head = done.evaluation.headline("exports").result
+    direct = ei.wild_cluster_test(head)
+    assert made.table["ci_low"].tolist()[:2] == [head.overall().ci_low, direct.ci_low]
+    assert made.table["draws"].tolist()[1:] == [999, 99]
+    assert made.table["p_value"].iloc[2] < 0.05
+
+
+def test_a_test_that_the_data_refuse_is_shown_with_the_reason(folder):
+    add(folder, '\n[[tests]]\ntest = "wild_cluster"\n')
+    folder.change("awards.csv", lambda awards: awards[:2])
+    made = {e.id: e for e in perform(read_study(folder.study)).evaluation.exhibits["exports"]}
+    assert made["tests_1"].table["code"].tolist() == ["EI-I30"]
+    assert "tests" not in made

@@ -29,6 +29,11 @@ _FOR_DRAWING: Mapping[str, frozenset[str]] = {
     "interactions": frozenset({"outcome", "column"}),
     "differences": frozenset({"outcome"}),
     "margins": frozenset({"outcome", "quantity"}),
+    "tests": frozenset({"outcome"}),
+    "sensitivity": frozenset(
+        {"outcome", "target", "breakdown", "level", "scale", "unit", "effect", "said"}
+        | {"low_open", "high_open"}
+    ),
 }
 """Columns that figures need and readers of a table do not."""
 _LABELS = frozenset({"cohort", "period", "event_time", "treated", "untreated"})

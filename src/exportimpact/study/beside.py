@@ -1,9 +1,10 @@
-"""What a study shows of an outcome beside its rungs: comparisons, subgroups, margins."""
+"""What a study shows of an outcome beside its rungs: comparisons, subgroups, margins, tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -11,12 +12,27 @@ from exportimpact.core.estimator import Estimator
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.result import EstimationResult
 from exportimpact.design import SealedDesign
-from exportimpact.errors import InputError, NotIdentifiedError
+from exportimpact.errors import (
+    CapabilityError,
+    ExportImpactError,
+    InputError,
+    NotIdentifiedError,
+)
 from exportimpact.estimators.matched import margins
 from exportimpact.evaluation import compare, subgroups
+from exportimpact.evaluation.comparison import ESTIMATES
+from exportimpact.evaluation.quantities import own_unit
+from exportimpact.inference import (
+    RandomisationTest,
+    WildClusterTest,
+    randomisation_test,
+    sensitivity,
+    wild_cluster_test,
+)
+from exportimpact.language import Message, message
 from exportimpact.study.assemble import about
 from exportimpact.study.matches import of_margins
-from exportimpact.study.schema import Study, SubgroupsEntry
+from exportimpact.study.schema import SensitivityEntry, Study, SubgroupsEntry, TestEntry
 
 
 def compared(results: Sequence[EstimationResult], outcome: str) -> Iterator[Exhibit]:
@@ -91,7 +107,77 @@ def of_both_margins(
             yield replace(found.exhibit, id=named)
 
 
-def _not_estimated(named: str, error: NotIdentifiedError) -> Exhibit:
+def if_trends_differ(
+    entries: Sequence[SensitivityEntry], head: EstimationResult
+) -> Iterator[Exhibit]:
+    """Yield the headline's intervals when trends may differ."""
+    for number, entry in enumerate(entries, start=1):
+        named = f"sensitivity_{number}"
+        try:
+            with about(f"Outcome {head.estimand.outcome!r}, sensitivity"):
+                found = sensitivity(
+                    head, restriction=entry.restriction, values=entry.values, target=entry.target
+                )
+                drawn = found.exhibit
+        except (CapabilityError, NotIdentifiedError) as error:
+            yield _not_estimated(named, error)
+        else:
+            unit = own_unit(head.estimand.scale, head.estimand.unit)
+            yield replace(drawn, id=named, units=dict.fromkeys(ESTIMATES, unit))
+
+
+def tested(
+    entries: Sequence[TestEntry],
+    estimator: Estimator,
+    design: SealedDesign,
+    head: EstimationResult,
+) -> Iterator[Exhibit]:
+    """Yield the headline's own interval and what each test says of it, then what was refused."""
+    outcome, own = head.estimand.outcome, head.overall()
+    rows = [_test_row(outcome, "own", own.estimate, own)]
+    said: list[Message] = []
+    refused = []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            with about(f"Outcome {outcome!r}, {entry.test}"):
+                found = _tested(entry, estimator, design, head)
+        except (CapabilityError, NotIdentifiedError) as error:
+            refused.append(_not_estimated(f"tests_{number}", error))
+            continue
+        rows.append(_test_row(outcome, entry.test, found.estimate, found, found.draws))
+        said += [*found.assumed, *found.notes]
+    if len(rows) > 1:
+        unit = own_unit(head.estimand.scale, head.estimand.unit)
+        units = dict.fromkeys(ESTIMATES, unit)
+        yield Exhibit("tests", "tests", pd.DataFrame(rows), units, tuple(dict.fromkeys(said)))
+    yield from refused
+
+
+def _tested(
+    entry: TestEntry, estimator: Estimator, design: SealedDesign, head: EstimationResult
+) -> WildClusterTest | RandomisationTest:
+    if entry.test == "wild_cluster":
+        return wild_cluster_test(head, draws=entry.draws)
+    return randomisation_test(
+        estimator, design, draws=entry.draws, within=entry.within, unit=entry.unit
+    )
+
+
+def _test_row(
+    outcome: str, test: str, estimate: float, found: Any, draws: int | None = None
+) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "test": str(message(f"exhibit.test_{test}")),
+        "estimate": estimate,
+        "ci_low": found.ci_low,
+        "ci_high": found.ci_high,
+        "p_value": found.p_value,
+        "draws": pd.NA if draws is None else draws,
+    }
+
+
+def _not_estimated(named: str, error: ExportImpactError) -> Exhibit:
     """Return what was asked for and cannot be had, with the reason: the rest of a study stands."""
     table = pd.DataFrame({"code": [error.code], "reason": [error.message]})
     return Exhibit(named, "not_estimated", table)

@@ -218,6 +218,10 @@ class _Checks:
         for place, group in enumerate(study.subgroups):
             key = ("subgroups", place, "column")
             self._declared(key, group.column, study.data.baseline, "[data] baseline")
+        for place, asked in enumerate(study.tests):
+            if asked.within is not None:
+                key = ("tests", place, "within")
+                self._declared(key, asked.within, study.data.baseline, "[data] baseline")
         self._margins(study)
 
     def _estimated(self, study: Study) -> None:

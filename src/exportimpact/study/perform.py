@@ -131,11 +131,14 @@ def _beside(
         head = headline_result(results, outcome)
         # What was given to the method, which may have set some of its firms apart.
         own = next(design for result, design in made if result is head)
-        if study.subgroups or any(entry.outcome == outcome for entry in study.margins):
-            say(f"looking at subgroups and margins of {outcome}")
+        estimator = _estimator_of(file, head)
+        if study.subgroups or study.margins or study.sensitivity or study.tests:
+            say(f"looking behind the headline of {outcome}")
         shown[outcome] = (
             *beside.compared(results, outcome),
-            *beside.by_subgroup(study.subgroups, _estimator_of(file, head), own),
+            *beside.if_trends_differ(study.sensitivity, head),
+            *beside.tested(study.tests, estimator, own, head),
+            *beside.by_subgroup(study.subgroups, estimator, own),
             *beside.of_both_margins(study, outcome, designs),
         )
     return shown

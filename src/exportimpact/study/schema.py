@@ -193,6 +193,30 @@ class MarginsEntry(Entry):
     randomised: bool = False
 
 
+class SensitivityEntry(Entry):
+    """`[[sensitivity]]`: intervals of the headline effect when trends may differ.
+
+    `values` are multiples of the largest change before support (relative_magnitudes), or changes
+    of slope in the outcome's unit (smoothness); usual ones when left out.
+    """
+
+    restriction: Literal["relative_magnitudes", "smoothness"] = "relative_magnitudes"
+    values: tuple[float, ...] | None = None
+    target: Literal["first", "average"] | int = "first"
+
+
+class TestEntry(Entry):
+    """`[[tests]]`: tests of the headline effect that hold with few clusters or supported firms.
+
+    `within` and `unit` are those of randomisation: strata, and what was assigned to support.
+    """
+
+    test: Literal["wild_cluster", "randomisation"]
+    draws: PositiveInt = 999
+    within: str | None = None
+    unit: Literal["cluster", "firm"] | None = None
+
+
 class Objective(Entry):
     """`[[objectives]]`: what the programme was meant to reach, fixed before the results."""
 
@@ -225,6 +249,8 @@ class Study(Entry):
     estimators: tuple[EstimatorEntry, ...] = ()
     subgroups: tuple[SubgroupsEntry, ...] = ()
     margins: tuple[MarginsEntry, ...] = ()
+    sensitivity: tuple[SensitivityEntry, ...] = ()
+    tests: tuple[TestEntry, ...] = ()
     objectives: tuple[Objective, ...] = ()
     output: Output = Output()
 
