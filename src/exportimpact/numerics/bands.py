@@ -12,8 +12,7 @@ import scipy
 
 from exportimpact._typing import FloatArray
 from exportimpact.numerics.distributions import t_quantile, t_two_sided
-
-_POINTS = 16_384
+from exportimpact.numerics.lattice import POINTS, richtmyer
 
 
 def sup_t(covariance: FloatArray, df: FloatArray, level: float) -> FloatArray:
@@ -40,7 +39,7 @@ def sup_t(covariance: FloatArray, df: FloatArray, level: float) -> FloatArray:
     live = np.flatnonzero((scale > 0) & ~np.isnan(df))
     correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
     root = _root(correlation)
-    u = _richtmyer(_POINTS, root.shape[1] + 1)
+    u = richtmyer(POINTS, root.shape[1] + 1)
     z = scipy.special.ndtri(u[:, 1:]) @ root.T
     freedom = df[live]
     if np.ptp(np.where(np.isinf(freedom), 1e12, freedom)) == 0:
@@ -74,7 +73,7 @@ def lattice_p_values(covariance: FloatArray, df: FloatArray) -> FloatArray:
     """
     scale = np.sqrt(np.diagonal(covariance))
     root = _root(covariance / np.outer(scale, scale))
-    u = _richtmyer(_POINTS, root.shape[1] + 1)
+    u = richtmyer(POINTS, root.shape[1] + 1)
     z = scipy.special.ndtri(u[:, 1:]) @ root.T
     columns = [
         t_two_sided(z[:, j] / _chi_scale(u[:, 0], df[j : j + 1])[:, 0], df[j])
@@ -118,26 +117,6 @@ def _root(correlation: FloatArray) -> FloatArray:
     keep = order[values[order] > 1e-12 * values[order[0]]]
     root: FloatArray = vectors[:, keep] * np.sqrt(values[keep])
     return root
-
-
-def _richtmyer(points: int, dimension: int) -> FloatArray:
-    """Return a Richtmyer lattice with the tent transform: the same points on every machine."""
-    primes = _primes(dimension)
-    k = np.arange(1, points + 1, dtype=float)[:, None]
-    x = np.modf(k * np.sqrt(primes)[None, :])[0]
-    tent = np.abs(2 * x - 1)
-    points_inside: FloatArray = np.clip(tent, 1e-12, 1 - 1e-12)
-    return points_inside
-
-
-def _primes(count: int) -> FloatArray:
-    found: list[int] = []
-    candidate = 2
-    while len(found) < count:
-        if all(candidate % p for p in found if p * p <= candidate):
-            found.append(candidate)
-        candidate += 1
-    return np.asarray(found, dtype=float)
 
 
 def _chi_scale(u: FloatArray, df: FloatArray) -> FloatArray:
