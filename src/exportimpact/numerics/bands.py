@@ -11,8 +11,10 @@ import numpy as np
 import scipy
 
 from exportimpact._typing import FloatArray
-from exportimpact.numerics.distributions import t_quantile, t_two_sided
-from exportimpact.numerics.lattice import POINTS, richtmyer
+from exportimpact.numerics.distributions import t_quantile
+from exportimpact.numerics.lattice import richtmyer
+
+_IN_UNION = 2_048
 
 
 def sup_t(covariance: FloatArray, df: FloatArray, level: float) -> FloatArray:
@@ -33,53 +35,78 @@ def sup_t(covariance: FloatArray, df: FloatArray, level: float) -> FloatArray:
     """
     pointwise = t_quantile(0.5 + level / 2, df)
     scale = np.sqrt(np.diagonal(covariance))
-    rows = np.flatnonzero((scale > 0) & np.isfinite(df))
-    if rows.size + np.isinf(df).sum() < 2:
-        return pointwise
     live = np.flatnonzero((scale > 0) & ~np.isnan(df))
-    correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
-    root = _root(correlation)
-    u = richtmyer(POINTS, root.shape[1] + 1)
-    z = scipy.special.ndtri(u[:, 1:]) @ root.T
-    freedom = df[live]
-    if np.ptp(np.where(np.isinf(freedom), 1e12, freedom)) == 0:
-        largest = np.abs(z / _chi_scale(u[:, 0], freedom[:1])).max(axis=1)
-        critical = np.full(live.size, np.quantile(largest, level))
+    if live.size < 2:
+        return pointwise
+    alpha, part = 1 - level, covariance[np.ix_(live, live)]
+    # One p-value for all rows: Bonferroni's at least, that of a single row at most.
+    low, high = np.log(alpha / live.size), np.log(alpha)
+    excess = _Excess(part, df[live], alpha)
+    if excess(low) >= 0:
+        common = low
+    elif excess(high) <= 0:
+        common = high
     else:
-        p = np.stack(
-            [
-                t_two_sided(z[:, j] / _chi_scale(u[:, 0], freedom[j : j + 1])[:, 0], freedom[j])
-                for j in range(live.size)
-            ]
-        ).min(axis=0)
-        critical = t_quantile(1 - np.quantile(p, 1 - level) / 2, freedom)
+        common = scipy.optimize.brentq(excess, low, high, xtol=1e-6)
     out = pointwise.copy()
-    out[live] = np.maximum(critical, pointwise[live])
+    out[live] = np.maximum(-t_quantile(np.exp(common) / 2, df[live]), pointwise[live])
     return out
 
 
-def lattice_p_values(covariance: FloatArray, df: FloatArray) -> FloatArray:
-    """Return two-sided p-values of a multivariate t under its null, on the fixed points.
+class _Excess:
+    """By how much the chance that some row is beyond a p-value is above `alpha`."""
+
+    def __init__(self, covariance: FloatArray, df: FloatArray, alpha: float) -> None:
+        self._beyond, self._alpha = Beyond(covariance, df), alpha
+
+    def __call__(self, log_p: float) -> float:
+        return self._beyond.chance(float(np.exp(log_p))) - self._alpha
+
+
+class Beyond:
+    """Chances that the smallest two-sided p-value of a multivariate t is below a value.
 
     Parameters
     ----------
     covariance : (k, k)
         With a positive diagonal; it may be singular.
     df : (k,)
+        Rows share one scale draw, each with its own degrees of freedom.
 
-    Returns
-    -------
-    (n_points, k)
+    References
+    ----------
+    The chance of a union by drawing inside one event at a time and dividing by how many events hold
+    there (Owen, Maximov & Chertkov 2019, doi:10.1214/18-EJS1527), on fixed points: its error is
+    that of the overlap of the events alone, so that small chances keep their digits.
     """
-    scale = np.sqrt(np.diagonal(covariance))
-    root = _root(covariance / np.outer(scale, scale))
-    u = richtmyer(POINTS, root.shape[1] + 1)
-    z = scipy.special.ndtri(u[:, 1:]) @ root.T
-    columns = [
-        t_two_sided(z[:, j] / _chi_scale(u[:, 0], df[j : j + 1])[:, 0], df[j])
-        for j in range(df.size)
-    ]
-    return np.stack(columns, axis=1)
+
+    def __init__(self, covariance: FloatArray, df: FloatArray) -> None:
+        scale = np.sqrt(np.diagonal(covariance))
+        self._root = _root(covariance / np.outer(scale, scale))
+        u = richtmyer(_IN_UNION, self._root.shape[1] + 2)
+        self._df, self._tail = df, u[:, 1]
+        kinds, which = np.unique(df, return_inverse=True)
+        scales = [_chi_scale(u[:, 0], kinds[j : j + 1]) for j in range(kinds.size)]
+        self._scale = np.hstack(scales)[:, which]
+        self._drawn = scipy.special.ndtri(u[:, 2:]) @ self._root.T
+
+    def chance(self, p: float) -> float:
+        """Return the chance that some p-value is at most `p`, at most k times it."""
+        k = self._df.size
+        if not p > 0:
+            return 0.0
+        limit = -t_quantile(p / 2, self._df) * self._scale
+        total = 0.0
+        for j in range(k):
+            below = scipy.special.ndtr(-limit[:, j])
+            if not below.mean() > 0:
+                total += p
+                continue
+            at = -scipy.special.ndtri(self._tail * below) - self._drawn[:, j]
+            moved = np.abs(self._drawn + np.outer(at, self._root @ self._root[j])) >= limit
+            moved[:, j] = True
+            total += p * float((below / moved.sum(axis=1)).mean() / below.mean())
+        return min(total, 1.0)
 
 
 def multiplier_sup_t(

@@ -11,7 +11,7 @@ import scipy
 
 from exportimpact._typing import FloatArray
 
-POINTS = 16_384
+_IN_BOX = 4_096
 
 
 def richtmyer(points: int, dimension: int) -> FloatArray:
@@ -24,7 +24,7 @@ def richtmyer(points: int, dimension: int) -> FloatArray:
 
 
 def chance_in_box(
-    mean: FloatArray, covariance: FloatArray, limit: FloatArray, points: int = POINTS
+    mean: FloatArray, covariance: FloatArray, limit: FloatArray, points: int = _IN_BOX
 ) -> float:
     """Return the chance that every element of a normal vector is within +-`limit`.
 

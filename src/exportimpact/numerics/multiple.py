@@ -1,7 +1,8 @@
 """p-values adjusted for looking at several effects at once.
 
-Both methods step down and control the probability of any false rejection. Holm's holds whatever
-the dependence; Romano and Wolf's uses the joint distribution and is never more cautious.
+Holm's and Romano and Wolf's step down and control the probability of any false rejection. Holm's
+holds whatever the dependence; Romano and Wolf's uses the joint distribution and is never more
+cautious. Benjamini and Hochberg's controls the expected share of false rejections.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from exportimpact._typing import FloatArray
-from exportimpact.numerics.bands import lattice_p_values
-
-_COARSE = 1e-3
-"""Below this the fixed points are too few to count, and Holm's bound is used."""
+from exportimpact.numerics.bands import Beyond
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -31,6 +29,26 @@ def holm(p: FloatArray) -> FloatArray:
     order = [int(i) for i in np.argsort(p) if np.isfinite(p[i])]
     factors = np.arange(len(order), 0, -1)
     out[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    return out
+
+
+def benjamini_hochberg(p: FloatArray) -> FloatArray:
+    """Return Benjamini and Hochberg's adjusted p-values, (k,); missing ones stay missing.
+
+    References
+    ----------
+    Benjamini & Hochberg (1995), doi:10.1111/j.2517-6161.1995.tb02031.x
+
+    Examples
+    --------
+    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).round(6).tolist()
+    [0.03, 0.04, 0.04]
+    """
+    out = np.full(p.size, np.nan)
+    order = [int(i) for i in np.argsort(p) if np.isfinite(p[i])]
+    factors = len(order) / np.arange(1, len(order) + 1)
+    smallest = np.minimum.accumulate((p[order] * factors)[::-1])[::-1]
+    out[order] = np.minimum(smallest, 1.0)
     return out
 
 
@@ -53,15 +71,13 @@ def step_down(p: FloatArray, covariance: FloatArray, df: FloatArray) -> FloatArr
     smallest p-value from the multivariate t instead of resampling, as in Hothorn, Bretz & Westfall
     (2008), doi:10.1002/bimj.200810425
     """
-    bound = holm(p)
-    order = [int(i) for i in np.argsort(p) if np.isfinite(p[i])]
-    if len(order) < 2:
-        return bound
-    null = lattice_p_values(covariance[np.ix_(order, order)], df[order])
-    # Column j: the smallest p-value among the j-th and all larger ones.
-    smallest = np.minimum.accumulate(null[:, ::-1], axis=1)[:, ::-1]
-    adjusted = np.maximum((smallest <= p[order]).mean(axis=0), p[order])
-    adjusted = np.where(adjusted < _COARSE, bound[order], adjusted)
     out = np.full(p.size, np.nan)
-    out[order] = np.minimum(np.maximum.accumulate(adjusted), 1.0)
+    order = np.array([i for i in np.argsort(p) if np.isfinite(p[i])], dtype=np.int64)
+    largest = 0.0
+    for step, i in enumerate(order):
+        left = order[step:]
+        chance = float(p[i])
+        if left.size > 1:
+            chance = max(chance, Beyond(covariance[np.ix_(left, left)], df[left]).chance(chance))
+        out[i] = largest = max(largest, chance)
     return out
