@@ -11,6 +11,7 @@ from exportimpact.plots import (
     margins,
     overlap,
     paths,
+    pretrend_power,
     sensitivity,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "margins",
     "overlap",
     "paths",
+    "pretrend_power",
     "sensitivity",
 ]

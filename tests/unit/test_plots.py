@@ -128,6 +128,9 @@ def forest_table():
 def test_svg_is_the_same_at_every_call_and_well_formed(evaluation, kind):
     tables = {
         "comparison": ei.compare([rung.result for rung in evaluation.rungs]).exhibit.table,
+        "pretrend_power": ei.pretrend_power(
+            evaluation.headline(HANGUL).result, test="each"
+        ).exhibit.table,
         "bacon": pd.DataFrame(
             {
                 "outcome": HANGUL,

@@ -57,7 +57,20 @@ class WaldTest:
 
 
 def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTest:
-    """Test the cells with event time below -anticipation jointly.
+    """Test the cells of `pretrend_cells` jointly."""
+    event_time = cells.index.event_time
+    before = pretrend_cells(cells, anticipation, matched)
+    clusters = cells.moments.n_members
+    null = message("test.pretrend_null", cells=int(before.size))
+    if before.size == 0:
+        by_construction = bool((event_time < -anticipation).any())
+        why = "test.met_by_construction" if by_construction else "test.no_pre_cells"
+        return not_applicable(null, 0, clusters, message(why))
+    return rows_test(cells, identity(cells.index), before, null)
+
+
+def pretrend_cells(cells: CellSet, anticipation: int, matched: int = 0) -> IntArray:
+    """Return which cells tell of trends before support: event time below -anticipation, (k,).
 
     Cells in the `matched` time before that are left out: firms were matched on their outcomes, so
     that they are near zero whether or not anything holds.
@@ -66,13 +79,7 @@ def pretrend_test(cells: CellSet, anticipation: int, matched: int = 0) -> WaldTe
     before = np.flatnonzero(event_time < -anticipation - matched)
     if cells.common != "none":  # one and the same number is one restriction
         before = before[np.unique(event_time[before], return_index=True)[1]]
-    clusters = cells.moments.n_members
-    null = message("test.pretrend_null", cells=int(before.size))
-    if before.size == 0:
-        by_construction = bool((event_time < -anticipation).any())
-        why = "test.met_by_construction" if by_construction else "test.no_pre_cells"
-        return not_applicable(null, 0, clusters, message(why))
-    return rows_test(cells, identity(cells.index), before, null)
+    return before.astype(np.int64)
 
 
 def linear_test(cells: CellSet, contrasts: FloatArray, null: Message) -> WaldTest:

@@ -13,14 +13,24 @@ from exportimpact.core.assumption import GROWTH, TRENDS
 from exportimpact.core.diagnostic import diagnostic
 from exportimpact.core.finding import Finding
 from exportimpact.core.result import EstimationResult
+from exportimpact.core.wald import WaldTest
 from exportimpact.design.facts import TESTABLE, pre_support_periods
-from exportimpact.language import message
+from exportimpact.errors import CapabilityError
+from exportimpact.inference.leads import Leads, leads_of
+from exportimpact.inference.power import HALF
+from exportimpact.language import Message, message
+from exportimpact.numerics.distributions import t_quantile
 
 CONTRADICTED = 0.05
 SUPPORTED = 0.10
 _EARLY_SOURCE = (
     "package convention: p below 0.05 that the last period before support differs from the mean of "
     "earlier ones"
+)
+_MISSED_SOURCE = (
+    "package convention: a trend that the test misses in half of samples moves the effect by as "
+    "much as the effect or half its interval, whichever is more; Roth (2022), "
+    "doi:10.1257/aeri.20210236"
 )
 _SOURCE = (
     "package convention: p below 0.05 contradicts, p of 0.10 or more from three periods supports; "
@@ -57,6 +67,8 @@ def pre_trends(design: Any, result: EstimationResult) -> Iterator[Finding]:
         text = message(f"finding.trends_{words}", **values)
         statistic = test.statistic
         yield Finding("pre_trends", verdict, text, about, statistic, threshold_source=_SOURCE)
+        if test.p_value >= CONTRADICTED:
+            yield missed_trend(result, test)
     yield Finding("sensitivity", "NOT_RUN", message("finding.sensitivity_not_run"), about)
 
 
@@ -90,6 +102,48 @@ def anticipation(design: Any, result: EstimationResult) -> Iterator[Finding]:
         shift,
         threshold_source=_EARLY_SOURCE,
     )
+
+
+def missed_trend(result: EstimationResult, test: WaldTest) -> Finding:
+    """Return which difference in trends a quiet test misses half the time, and what it would do.
+
+    It qualifies a quiet test and is no evidence on trends themselves, so that it speaks to no
+    assumption and never supports one: CONCERN where such a trend would account for the whole
+    effect, or move it by half its interval where that is wider.
+
+    Parameters
+    ----------
+    result : EstimationResult
+        Cells.
+    test : WaldTest
+        Its pre-trend test, which found nothing.
+    """
+    id = "pretrend_power"
+    leads: Leads | Message = message("finding.no_effect_to_move")
+    if (result.cells.index.event_time >= 0).any():
+        try:
+            leads = leads_of(result, "joint", "simple", CONTRADICTED, path=False, found=test)
+        except CapabilityError:
+            leads = message("finding.no_base_of_their_own")
+    if isinstance(leads, Message):
+        text = message("finding.missed_not_known", why=leads)
+        return Finding(id, "NOT_APPLICABLE", text, threshold_source=_MISSED_SOURCE)
+    effect, half = float(leads.row_estimate[0]), _half_interval(result)
+    slope = float(np.copysign(leads.slope(HALF), effect))
+    bias = float(leads.shift(slope, leads.quiet(slope))[0])
+    large = abs(bias) >= max(abs(effect), half)
+    words = "finding.missed_large" if large else "finding.missed_small"
+    text = message(words, slope=slope, bias=bias, effect=effect, half=half)
+    verdict: Verdict = "CONCERN" if large else "NOT_APPLICABLE"
+    return Finding(id, verdict, text, None, slope, threshold_source=_MISSED_SOURCE)
+
+
+def _half_interval(result: EstimationResult) -> float:
+    """Return half the 95 % interval of the overall effect, 0 where it has none."""
+    rows = result.overall("simple").rows
+    assert rows is not None
+    errors = result.cells.errors(result.cells.gradient(rows), rows)
+    return float(np.nan_to_num(t_quantile(0.975, errors.df) * errors.std_error)[0])
 
 
 def about_trends(result: EstimationResult) -> str | None:

@@ -9,6 +9,7 @@ from exportimpact.plots.love import love
 from exportimpact.plots.margins import margins
 from exportimpact.plots.overlap import overlap
 from exportimpact.plots.paths import paths
+from exportimpact.plots.pretrend_power import pretrend_power
 from exportimpact.plots.registry import DRAWINGS, draw, figure_svg
 from exportimpact.plots.sensitivity import sensitivity
 
@@ -26,5 +27,6 @@ __all__ = [
     "margins",
     "overlap",
     "paths",
+    "pretrend_power",
     "sensitivity",
 ]

@@ -20,6 +20,7 @@ from exportimpact.plots.love import draw_love
 from exportimpact.plots.margins import draw_margins
 from exportimpact.plots.overlap import draw_overlap
 from exportimpact.plots.paths import draw_paths
+from exportimpact.plots.pretrend_power import draw_pretrend_power
 from exportimpact.plots.sensitivity import draw_sensitivity
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
         "margins": draw_margins,
         "overlap": draw_overlap,
         "paths": draw_paths,
+        "pretrend_power": draw_pretrend_power,
         "sensitivity": draw_sensitivity,
     }
 )
