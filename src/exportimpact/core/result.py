@@ -26,7 +26,7 @@ from exportimpact.numerics.bands import multiplier_sup_t, sup_t
 from exportimpact.numerics.distributions import t_quantile, t_two_sided
 
 MAX_INFLUENCE_VALUES = 200_000_000
-_KINDS = ("simple", "event_time", "cohort", "calendar")
+AGGREGATIONS = ("simple", "event_time", "cohort", "calendar")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -157,7 +157,7 @@ class EstimationResult:
         CapabilityError
             EI-I03 when the result is an aggregate already.
         """
-        _known("weights", weights, ("design", "observed"))
+        check_option("weights", weights, ("design", "observed"))
         kept = self._kept(by, balance, min, max)
         if by != "event_time":
             kept = kept & (self.cells.index.event_time >= 0)
@@ -182,7 +182,7 @@ class EstimationResult:
         `cells` keeps only these (cohort, period) pairs, ordinals as in ``estimand.cells``.
         Other parameters and errors as in `aggregate`.
         """
-        _known("weights", weights, ("design", "observed"))
+        check_option("weights", weights, ("design", "observed"))
         kept = self._kept(by, balance, min, max) & (self.cells.index.event_time >= 0)
         if cells is not None:
             wanted = {(int(g), int(t)) for g, t in cells}
@@ -210,8 +210,8 @@ class EstimationResult:
         method : {"sup_t", "multiplier"}
             Multivariate t from the covariance, or the multiplier bootstrap with `draws` and `rng`.
         """
-        _known("family", family, ("post", "all"))
-        _known("method", method, ("sup_t", "multiplier"))
+        check_option("family", family, ("post", "all"))
+        check_option("method", method, ("sup_t", "multiplier"))
         if draws < 1:
             raise InputError(
                 "EI-I08",
@@ -364,11 +364,11 @@ class EstimationResult:
         return float(frame[name].iloc[0])
 
     def _kept(self, by: str, balance: int | None, low: int | None, high: int | None) -> BoolArray:
-        if by not in _KINDS:
+        if by not in AGGREGATIONS:
             raise InputError(
                 "EI-I01",
                 f"Unknown aggregation {by!r}; it decides which average is reported. Choose from "
-                f"{', '.join(_KINDS)}.",
+                f"{', '.join(AGGREGATIONS)}.",
                 by=by,
             )
         self._require_cells("aggregate")
@@ -491,7 +491,8 @@ class EstimationResult:
         return self.labels.get(int(ordinal), int(ordinal))
 
 
-def _known(option: str, value: str, allowed: tuple[str, ...]) -> None:
+def check_option(option: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Refuse a word that is not among those allowed; EI-I08."""
     if value not in allowed:
         raise InputError(
             "EI-I08",

@@ -21,9 +21,9 @@ from exportimpact._typing import Aggregation, FloatArray
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.joint import Joint, first_periods
-from exportimpact.core.result import EstimationResult
+from exportimpact.core.result import EstimationResult, check_option
 from exportimpact.core.wald import WaldTest
-from exportimpact.errors import InputError, did_you_mean
+from exportimpact.errors import InputError
 from exportimpact.evaluation.ladder import variants
 from exportimpact.evaluation.quantities import own_factor, own_text, own_unit, p_text
 from exportimpact.language import Message, message
@@ -115,13 +115,7 @@ class Comparison:
             the same firms, but for rounding, the error is 0 and there is no p-value.
         """
         n = len(self.results)
-        if to not in ("first", "each"):
-            raise InputError(
-                "EI-I08",
-                f"to={to!r} is unknown; it decides which differences are shown. "
-                f"{did_you_mean(str(to), ('first', 'each'))}",
-                option="to",
-            )
+        check_option("to", to, ("first", "each"))
         pairs = [(k, 0) for k in range(1, n)]
         if to == "each":
             pairs = [(b, a) for a, b in combinations(range(n), 2)]
@@ -321,13 +315,7 @@ def against_first(n: int) -> FloatArray:
 
 
 def _check(given: list[Any], cells: str) -> None:
-    if cells not in ("common", "own"):
-        raise InputError(
-            "EI-I08",
-            f"cells={cells!r} is unknown; it decides what is averaged. "
-            f"{did_you_mean(str(cells), ('common', 'own'))}",
-            option="cells",
-        )
+    check_option("cells", cells, ("common", "own"))
     if len(given) < 2 or not all(isinstance(r, EstimationResult) for r in given):
         kinds = ", ".join(sorted({type(r).__name__ for r in given})) or "nothing"
         raise InputError(

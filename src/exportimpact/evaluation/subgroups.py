@@ -20,11 +20,11 @@ import pandas as pd
 from exportimpact._typing import Aggregation, FloatArray, IntArray
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.joint import Joint
-from exportimpact.core.result import EstimationResult
+from exportimpact.core.result import AGGREGATIONS, EstimationResult, check_option
 from exportimpact.core.wald import WaldTest
 from exportimpact.design import Design
 from exportimpact.design.segments import Segment, numbers_at_base, within
-from exportimpact.errors import InputError, NotIdentifiedError, did_you_mean
+from exportimpact.errors import InputError, NotIdentifiedError
 from exportimpact.evaluation.comparison import (
     ESTIMATES,
     against_first,
@@ -243,17 +243,8 @@ def subgroups(
     >>> found.table()["subgroup"].tolist()
     ['medium', 'small']
     """
-    for option, value, allowed in (
-        ("adjust", adjust, get_args(Adjustment)),
-        ("aggregation", aggregation, ("simple", "event_time", "cohort", "calendar")),
-    ):
-        if value not in allowed:
-            raise InputError(
-                "EI-I08",
-                f"{option}={value!r} is unknown; it decides what is computed. "
-                f"{did_you_mean(str(value), allowed)}",
-                option=option,
-            )
+    check_option("adjust", adjust, get_args(Adjustment))
+    check_option("aggregation", aggregation, AGGREGATIONS)
     whole = estimator.estimate(design)
     results: dict[str, EstimationResult] = {}
     notes: list[Message] = list(_on_values(design, by, quantiles))

@@ -14,8 +14,8 @@ import pandas as pd
 
 from exportimpact._typing import Aggregation, FloatArray
 from exportimpact.core.joint import Joint
-from exportimpact.core.result import EstimationResult
-from exportimpact.errors import InputError, did_you_mean
+from exportimpact.core.result import AGGREGATIONS, EstimationResult, check_option
+from exportimpact.errors import InputError
 from exportimpact.numerics.multiple import benjamini_hochberg, holm, step_down
 
 Method: TypeAlias = Literal["romano_wolf", "holm", "benjamini_hochberg"]
@@ -75,17 +75,8 @@ def adjust(
     >>> bool((found["p_adjusted"] >= found["p_value"]).all())
     True
     """
-    for option, value, allowed in (
-        ("method", method, get_args(Method)),
-        ("by", by, ("simple", "event_time", "cohort", "calendar")),
-    ):
-        if value not in allowed:
-            raise InputError(
-                "EI-I08",
-                f"{option}={value!r} is unknown; it decides what is computed. "
-                f"{did_you_mean(str(value), allowed)}",
-                option=option,
-            )
+    check_option("method", method, get_args(Method))
+    check_option("by", by, AGGREGATIONS)
     families = results if isinstance(results, Mapping) else {_ONE: results}
     tables = [_family(str(name), list(own), method, by) for name, own in families.items()]
     if not tables:

@@ -18,8 +18,8 @@ import pandas as pd
 from exportimpact._typing import Aggregation
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
-from exportimpact.core.result import EstimationResult, check_level
-from exportimpact.errors import InputError, did_you_mean
+from exportimpact.core.result import AGGREGATIONS, EstimationResult, check_level, check_option
+from exportimpact.errors import InputError
 from exportimpact.inference.leads import Leads, Test, leads_of, nothing_to_test
 from exportimpact.language import Message, message
 
@@ -288,17 +288,8 @@ def _notes(result: EstimationResult) -> Iterator[Message]:
 
 
 def _check(slope: float | None, power: float, test: str, by: str) -> None:
-    for option, value, allowed in (
-        ("test", test, get_args(Test)),
-        ("by", by, ("simple", "event_time", "cohort", "calendar")),
-    ):
-        if value not in allowed:
-            raise InputError(
-                "EI-I08",
-                f"{option}={value!r} is unknown; it decides what is computed. "
-                f"{did_you_mean(str(value), allowed)}",
-                option=option,
-            )
+    check_option("test", test, get_args(Test))
+    check_option("by", by, AGGREGATIONS)
     for option, given, good in (
         ("power", power, 0 < power < 1),
         ("slope", slope, slope is None or (math.isfinite(slope) and slope != 0)),

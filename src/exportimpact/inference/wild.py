@@ -14,8 +14,8 @@ import numpy as np
 
 from exportimpact._typing import FloatArray, IntArray, Rng
 from exportimpact.core.notebook import Shown
-from exportimpact.core.result import EstimationResult, check_level
-from exportimpact.errors import CapabilityError, InputError, StoredResultError, did_you_mean
+from exportimpact.core.result import EstimationResult, check_level, check_option
+from exportimpact.errors import CapabilityError, InputError, StoredResultError
 from exportimpact.estimators.did.two_way_fixed_effects import clustered_fit
 from exportimpact.inference.score import score_parts
 from exportimpact.inference.shown import lines_of
@@ -217,13 +217,7 @@ def _check(draws: int, weights: str) -> None:
             f"draws={draws}: a bootstrap needs at least one draw, and 999 or more for an interval.",
             draws=draws,
         )
-    if weights not in WEIGHTS:
-        raise InputError(
-            "EI-I08",
-            f"weights={weights!r} is unknown; it decides what is drawn. "
-            f"{did_you_mean(str(weights), WEIGHTS)}",
-            option="weights",
-        )
+    check_option("weights", weights, WEIGHTS)
 
 
 def _one_row(result: EstimationResult) -> EstimationResult:
