@@ -196,3 +196,22 @@ def test_a_test_that_the_data_refuse_is_shown_with_the_reason(folder):
     made = {e.id: e for e in perform(read_study(folder.study)).evaluation.exhibits["exports"]}
     assert made["tests_1"].table["code"].tolist() == ["EI-I30"]
     assert "tests" not in made
+
+
+def test_families_adjust_headlines_together(folder):
+    add(folder, '\n[[families]]\nname = "size"\noutcomes = ["exports", "sales"]\nmethod = "holm"\n')
+    done = perform(read_study(folder.study))
+    (made,) = (e for e in done.evaluation.exhibits["exports"] if e.kind == "family")
+    heads = [done.evaluation.headline(o).result for o in ("exports", "sales")]
+    direct = ei.adjust({"size": heads}, method="holm")
+    pd.testing.assert_frame_equal(made.table[direct.columns], direct)
+    assert not any(e.kind == "family" for e in done.evaluation.exhibits["sales"])
+
+
+def test_equivalence_of_trends_is_that_of_the_headline(folder):
+    add(folder, '\n[[equivalence]]\noutcome = "exports"\nmargin = 50.0\n')
+    done = perform(read_study(folder.study))
+    (made,) = (e for e in done.evaluation.exhibits["exports"] if e.kind == "equivalence")
+    direct = ei.equivalence_test(done.evaluation.headline("exports").result, 50.0)
+    pd.testing.assert_frame_equal(made.table, direct.table())
+    assert made.notes == (direct.statement,)

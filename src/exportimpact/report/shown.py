@@ -30,6 +30,7 @@ _FOR_DRAWING: Mapping[str, frozenset[str]] = {
     "differences": frozenset({"outcome"}),
     "margins": frozenset({"outcome", "quantity"}),
     "tests": frozenset({"outcome"}),
+    "equivalence": frozenset({"outcome"}),
     "sensitivity": frozenset(
         {"outcome", "target", "breakdown", "level", "scale", "unit", "effect", "said"}
         | {"low_open", "high_open"}

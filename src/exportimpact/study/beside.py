@@ -21,10 +21,12 @@ from exportimpact.errors import (
 from exportimpact.estimators.matched import margins
 from exportimpact.evaluation import compare, subgroups
 from exportimpact.evaluation.comparison import ESTIMATES
-from exportimpact.evaluation.quantities import own_unit
+from exportimpact.evaluation.quantities import POINTS, own_factor, own_unit
 from exportimpact.inference import (
     RandomisationTest,
     WildClusterTest,
+    adjust,
+    equivalence_test,
     randomisation_test,
     sensitivity,
     wild_cluster_test,
@@ -32,7 +34,14 @@ from exportimpact.inference import (
 from exportimpact.language import Message, message
 from exportimpact.study.assemble import about
 from exportimpact.study.matches import of_margins
-from exportimpact.study.schema import SensitivityEntry, Study, SubgroupsEntry, TestEntry
+from exportimpact.study.schema import (
+    EquivalenceEntry,
+    FamilyEntry,
+    SensitivityEntry,
+    Study,
+    SubgroupsEntry,
+    TestEntry,
+)
 
 
 def compared(results: Sequence[EstimationResult], outcome: str) -> Iterator[Exhibit]:
@@ -126,6 +135,39 @@ def if_trends_differ(
             yield replace(drawn, id=named, units=dict.fromkeys(ESTIMATES, unit))
 
 
+def small_before(entries: Sequence[EquivalenceEntry], head: EstimationResult) -> Iterator[Exhibit]:
+    """Yield whether effects of the headline before support are shown to be within a margin."""
+    outcome, unit = head.estimand.outcome, own_unit(head.estimand.scale, head.estimand.unit)
+    wanted = (entry for entry in entries if entry.outcome == outcome)
+    for number, entry in enumerate(wanted, start=1):
+        named = f"equivalence_{number}"
+        try:
+            with about(f"Outcome {outcome!r}, equivalence of trends"):
+                found = equivalence_test(head, entry.margin)
+        except (CapabilityError, NotIdentifiedError) as error:
+            yield _not_estimated(named, error)
+        else:
+            # The statement has the margin as it was given, so that shares stay shares.
+            units = {} if unit == POINTS else {"estimate": unit}
+            yield Exhibit(named, "equivalence", found.table(), units, (found.statement,))
+
+
+def of_families(
+    entries: Sequence[FamilyEntry], heads: Mapping[str, EstimationResult]
+) -> Iterator[tuple[str, Exhibit]]:
+    """Yield the first outcome of each family with the p-values that are adjusted within it."""
+    for number, entry in enumerate(entries, start=1):
+        with about(f"Family {entry.name!r}"):
+            results = [heads[name] for name in entry.outcomes]
+            table = adjust({entry.name: results}, method=entry.method)
+        factor = [own_factor(result.estimand.scale) for result in results]
+        unit = [own_unit(result.estimand.scale, result.estimand.unit) for result in results]
+        for column in ("estimate", "std_error"):
+            table[column] *= factor
+        table.insert(5, "unit", unit)
+        yield entry.outcomes[0], Exhibit(f"family_{number}", "family", table)
+
+
 def tested(
     entries: Sequence[TestEntry],
     estimator: Estimator,
@@ -145,11 +187,14 @@ def tested(
             refused.append(_not_estimated(f"tests_{number}", error))
             continue
         rows.append(_test_row(outcome, entry.test, found.estimate, found, found.draws))
-        said += [*found.assumed, *found.notes]
+        named = message(f"exhibit.test_{entry.test}")
+        said += [message("exhibit.test_assumes", test=named, what=text) for text in found.assumed]
+        said += found.notes
     if len(rows) > 1:
         unit = own_unit(head.estimand.scale, head.estimand.unit)
         units = dict.fromkeys(ESTIMATES, unit)
-        yield Exhibit("tests", "tests", pd.DataFrame(rows), units, tuple(dict.fromkeys(said)))
+        table = pd.DataFrame(rows).astype({"draws": "Int64"})
+        yield Exhibit("tests", "tests", table, units, tuple(said))
     yield from refused
 
 

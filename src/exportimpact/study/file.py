@@ -218,6 +218,13 @@ class _Checks:
         for place, group in enumerate(study.subgroups):
             key = ("subgroups", place, "column")
             self._declared(key, group.column, study.data.baseline, "[data] baseline")
+        for place, family in enumerate(study.families):
+            for name in family.outcomes:
+                key = ("families", place, "outcomes")
+                self._declared(key, name, study.evaluated, "the outcomes that are evaluated")
+        for place, held in enumerate(study.equivalence):
+            key = ("equivalence", place, "outcome")
+            self._declared(key, held.outcome, study.evaluated, "the outcomes that are evaluated")
         for place, asked in enumerate(study.tests):
             if asked.within is not None:
                 key = ("tests", place, "within")

@@ -126,21 +126,24 @@ def _beside(
 ) -> dict[str, tuple[Exhibit, ...]]:
     """Return by outcome what is shown beside its rungs."""
     study, results = file.study, [result for result, _ in made]
-    shown = {}
-    for outcome in study.evaluated:
-        head = headline_result(results, outcome)
+    shown: dict[str, tuple[Exhibit, ...]] = {}
+    heads = {outcome: headline_result(results, outcome) for outcome in study.evaluated}
+    for outcome, head in heads.items():
         # What was given to the method, which may have set some of its firms apart.
         own = next(design for result, design in made if result is head)
         estimator = _estimator_of(file, head)
-        if study.subgroups or study.margins or study.sensitivity or study.tests:
+        if study.looks_behind:
             say(f"looking behind the headline of {outcome}")
         shown[outcome] = (
             *beside.compared(results, outcome),
             *beside.if_trends_differ(study.sensitivity, head),
+            *beside.small_before(study.equivalence, head),
             *beside.tested(study.tests, estimator, own, head),
             *beside.by_subgroup(study.subgroups, estimator, own),
             *beside.of_both_margins(study, outcome, designs),
         )
+    for outcome, family in beside.of_families(study.families, heads):
+        shown[outcome] += (family,)
     return shown
 
 

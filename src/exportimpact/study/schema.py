@@ -217,6 +217,24 @@ class TestEntry(Entry):
     unit: Literal["cluster", "firm"] | None = None
 
 
+class FamilyEntry(Entry):
+    """`[[families]]`: outcomes that answer one question, whose p-values are adjusted together."""
+
+    name: str = "all"
+    outcomes: Annotated[Names, Field(min_length=2)]
+    method: Literal["romano_wolf", "holm", "benjamini_hochberg"] = "romano_wolf"
+
+
+class EquivalenceEntry(Entry):
+    """`[[equivalence]]`: whether effects before support are shown to be small.
+
+    `margin` is the smallest difference that would matter, in the unit of the estimates.
+    """
+
+    outcome: str
+    margin: Annotated[float, Field(gt=0)]
+
+
 class Objective(Entry):
     """`[[objectives]]`: what the programme was meant to reach, fixed before the results."""
 
@@ -251,6 +269,8 @@ class Study(Entry):
     margins: tuple[MarginsEntry, ...] = ()
     sensitivity: tuple[SensitivityEntry, ...] = ()
     tests: tuple[TestEntry, ...] = ()
+    families: tuple[FamilyEntry, ...] = ()
+    equivalence: tuple[EquivalenceEntry, ...] = ()
     objectives: tuple[Objective, ...] = ()
     output: Output = Output()
 
@@ -259,6 +279,11 @@ class Study(Entry):
         """Outcomes that are evaluated, the primary one first."""
         left = (o.name for o in self.outcomes if o.name not in self.design.placebo)
         return self.design.outcomes or tuple(left)
+
+    @property
+    def looks_behind(self) -> bool:
+        """Whether anything is asked that takes time beside the estimates."""
+        return bool(self.subgroups or self.margins or self.sensitivity or self.tests)
 
     @property
     def methods(self) -> tuple[EstimatorEntry, ...]:
