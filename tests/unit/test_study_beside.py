@@ -171,6 +171,7 @@ def test_sensitivity_is_that_of_the_headline(folder):
     head = done.evaluation.headline("exports").result
     direct = ei.sensitivity(head, values=[0.5, 1], target="average")
     pd.testing.assert_frame_equal(made.table[direct.table().columns], direct.table())
+    assert "sensitivity" not in {f.id for f in done.evaluation.findings["exports"]}
 
 
 def test_sensitivity_of_a_method_without_common_reference_is_shown_with_the_reason(folder):

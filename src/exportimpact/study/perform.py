@@ -197,6 +197,8 @@ def _findings(
         # The headline may come from a matched design: its own is the one to look at.
         own = head.design if isinstance(head.design, SealedDesign) else design
         about_head = diagnose(own, head, placebos=placebos)
+        if file.study.sensitivity:  # it is shown beside the estimates
+            about_head = tuple(f for f in about_head if f.id != "sensitivity")
         found[design.outcome] = (*about_head, *_of_match(results, head))
     return found
 
