@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from exportimpact.did import GroupTime, Imputation
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 SEED = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=12)
 

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from exportimpact import Assignment, Design, Panel
 from exportimpact.did import GroupTime, Intertemporal
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 SEED = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=5)
 NUMBERS = ["estimate", "std_error", "ci_low", "ci_high", "p_value"]

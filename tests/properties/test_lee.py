@@ -13,8 +13,6 @@ from scipy.optimize import linprog
 from exportimpact.numerics import lee
 from exportimpact.numerics.margins import contrasts
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 SEEDS = st.integers(0, 2**32 - 1)
 MANY = settings(max_examples=25)
 NUMBERS = ("value", "treated", "control")

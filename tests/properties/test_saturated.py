@@ -15,8 +15,6 @@ from exportimpact.did import GroupTime, PoissonSaturated, Saturated
 from exportimpact.errors import CapabilityError, InputError
 from exportimpact.synthetic import scenario
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 SEED = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=5)
 X = {"covariates": ["x"]}

@@ -18,8 +18,6 @@ from exportimpact.errors import CapabilityError, InputError, NotIdentifiedError
 from exportimpact.matching import EntropyBalancing
 from exportimpact.numerics.decompositions import sensitivity
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 SEED = st.integers(0, 2**32 - 1)
 
 

@@ -12,8 +12,6 @@ from exportimpact.errors import CapabilityError
 from exportimpact.evaluation.ladder import headline_result
 from exportimpact.matching import EntropyBalancing
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 ABOUT = "homogeneous_effects"
 
 

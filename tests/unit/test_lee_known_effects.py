@@ -15,8 +15,6 @@ from scipy.stats import binom
 
 from exportimpact.numerics import lee
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 DRAWS, FIRMS = 200, 2000
 KINDS = {  # shares of always, moved in, moved out, never
     "in": (0.50, 0.15, 0.00, 0.35),

@@ -13,8 +13,6 @@ from sklearn.linear_model import LogisticRegression
 import exportimpact as ei
 from exportimpact.matching import EntropyBalancing, Exact, InverseProbability, Nearest
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 PAIRS = [
     ("extensive_part", "intensive_part"),
     ("extensive_at_comparison_mean", "intensive_at_supported_share"),

@@ -12,8 +12,6 @@ import exportimpact as ei
 from exportimpact.numerics.multiple import holm, step_down
 from exportimpact.plots import DRAWINGS, figure_svg, forest
 
-pytestmark = pytest.mark.calibration  # the default run would be too long
-
 
 def drawn(scenario="effect_by_size", n_firms=500, seed=4):
     return ei.synthetic.scenario(scenario).draw(n_firms=n_firms, n_periods=8, seed=seed)
