@@ -201,12 +201,12 @@ PEERS = (
 
 
 def family() -> tuple[Tool, ...]:
-    """Return the other estimators of `exportimpact.did`, those that are there."""
+    """Return the other estimators of `exportimpact.did` that need no column named."""
     import exportimpact as ei
 
     names = [name for name in dir(ei.did) if hasattr(getattr(ei.did, name), "spec")]
     return tuple(
         Tool(name, "exportimpact", with_zeros, partial(exportimpact, estimator=name))
         for name in names
-        if name != "GroupTime"
+        if name not in {"GroupTime", "TripleDifference"}
     )
