@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from itertools import combinations
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from exportimpact._typing import Aggregation, FloatArray
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.joint import Joint, first_periods
+from exportimpact.core.notebook import tables_html
 from exportimpact.core.result import EstimationResult, check_option
 from exportimpact.core.wald import WaldTest
 from exportimpact.errors import InputError
@@ -158,12 +158,8 @@ class Comparison:
         return "\n".join(lines[:20])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(str(note))}</li>" for note in self.notes)
-        return (
-            f"<p>{escape(str(self.estimand))}</p>{self.table().to_html(index=False)}"
-            f"{self.differences().to_html(index=False)}<p>{escape(str(self._verdict))}</p>"
-            f"<ul>{notes}</ul>"
-        )
+        tables = [self.table(), self.differences()]
+        return tables_html(self.estimand, tables, self.notes, self._verdict)
 
 
 def compare(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
@@ -20,6 +19,7 @@ import pandas as pd
 from exportimpact._typing import Aggregation, FloatArray, IntArray
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.joint import Joint
+from exportimpact.core.notebook import tables_html
 from exportimpact.core.result import AGGREGATIONS, EstimationResult, check_option
 from exportimpact.core.wald import WaldTest
 from exportimpact.design import Design
@@ -172,11 +172,8 @@ class Subgroups:
         return "\n".join(lines[:20])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(str(note))}</li>" for note in self.notes)
-        return (
-            f"<p>{escape(str(self.whole.overall(self.by).estimand))}</p>"
-            f"{self.table().to_html(index=False)}<p>{escape(str(self._verdict))}</p><ul>{notes}</ul>"
-        )
+        title = self.whole.overall(self.by).estimand
+        return tables_html(title, [self.table()], self.notes, self._verdict)
 
 
 def subgroups(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 
 import pandas as pd
 
 from exportimpact.core.estimand import Estimand
+from exportimpact.core.notebook import tables_html
 from exportimpact.core.result import EstimationResult, check_level
 from exportimpact.errors import InputError
 from exportimpact.inference.leads import event_time_leads
@@ -87,9 +87,7 @@ class EquivalenceTest:
         return "\n".join(lines[:20])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(str(note))}</li>" for note in self.notes)
-        said = escape(str(self.statement))
-        return f"<p>{said}</p>{self.table().to_html(index=False)}<ul>{notes}</ul>"
+        return tables_html(self.statement, [self.table()], self.notes)
 
 
 def equivalence_test(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -20,6 +19,7 @@ from scipy.special import ndtri
 
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
+from exportimpact.core.notebook import tables_html
 from exportimpact.core.result import EstimationResult, check_level
 from exportimpact.errors import InputError, did_you_mean
 from exportimpact.inference.event_path import EventPath, Target, event_path, require_freedom
@@ -183,11 +183,7 @@ class Sensitivity:
         return "\n".join(lines[:20])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(str(note))}</li>" for note in self.notes)
-        return (
-            f"<p>{escape(str(self._title))}</p>{self.table().to_html(index=False)}"
-            f"<p>{escape(str(self._verdict))}</p><ul>{notes}</ul>"
-        )
+        return tables_html(self._title, [self.table()], self.notes, self._verdict)
 
     @property
     def _title(self) -> Message:

@@ -175,6 +175,8 @@ def tested(
     head: EstimationResult,
 ) -> Iterator[Exhibit]:
     """Yield the headline's own interval and what each test says of it, then what was refused."""
+    if not entries:
+        return
     outcome, own = head.estimand.outcome, head.overall()
     rows = [_test_row(outcome, "own", own.estimate, own)]
     said: list[Message] = []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from exportimpact.core.estimator import Estimator
 from exportimpact.core.exhibit import Exhibit
 from exportimpact.core.finding import Finding
-from exportimpact.core.provenance import parameters_of
 from exportimpact.core.result import EstimationResult
 from exportimpact.design import SealedDesign
 from exportimpact.diagnostics import diagnose
@@ -74,6 +73,14 @@ class Performed:
         return _by_match(self.designs, self.matched)
 
 
+class _Made(NamedTuple):
+    """A result, the method that made it, and the design that the method was given."""
+
+    result: EstimationResult
+    estimator: Estimator
+    design: SealedDesign
+
+
 def perform(
     file: StudyFile,
     *,
@@ -102,9 +109,9 @@ def perform(
             say("matching")
         pairs = matched(file, sealed)
         made = _estimates(file, sealed, pairs, say)
-        results = tuple(result for result, _ in made)
+        results = tuple(one.result for one in made)
         say("checking what can be checked")
-        findings = _findings(file, sealed, results, placebo)
+        findings = _findings(file, made, placebo)
         say("putting the rungs side by side")
         known = _known(synthetic)
         evaluation = evaluate(
@@ -121,17 +128,14 @@ def perform(
 def _beside(
     file: StudyFile,
     designs: Mapping[tuple[str, str | None], SealedDesign],
-    made: Sequence[tuple[EstimationResult, SealedDesign]],
+    made: Sequence[_Made],
     say: Progress,
 ) -> dict[str, tuple[Exhibit, ...]]:
     """Return by outcome what is shown beside its rungs."""
-    study, results = file.study, [result for result, _ in made]
+    study, results = file.study, [one.result for one in made]
     shown: dict[str, tuple[Exhibit, ...]] = {}
-    heads = {outcome: headline_result(results, outcome) for outcome in study.evaluated}
-    for outcome, head in heads.items():
-        # What was given to the method, which may have set some of its firms apart.
-        own = next(design for result, design in made if result is head)
-        estimator = _estimator_of(file, head)
+    heads = {outcome: _headline(made, outcome) for outcome in study.evaluated}
+    for outcome, (head, estimator, own) in heads.items():
         if study.looks_behind:
             say(f"looking behind the headline of {outcome}")
         shown[outcome] = (
@@ -142,7 +146,8 @@ def _beside(
             *beside.by_subgroup(study.subgroups, estimator, own),
             *beside.of_both_margins(study, outcome, designs),
         )
-    for outcome, family in beside.of_families(study.families, heads):
+    by_outcome = {outcome: one.result for outcome, one in heads.items()}
+    for outcome, family in beside.of_families(study.families, by_outcome):
         shown[outcome] += (family,)
     return shown
 
@@ -167,8 +172,8 @@ def _estimates(
     sealed: Sequence[SealedDesign],
     pairs: Mapping[tuple[str, str], SealedDesign],
     say: Progress,
-) -> list[tuple[EstimationResult, SealedDesign]]:
-    """Estimate every outcome; return each result with the design that it was given."""
+) -> list[_Made]:
+    """Estimate every outcome by every method that is for it."""
     made = []
     for design in sealed:
         methods = zip(file.study.methods, file.estimators, file.uses, strict=True)
@@ -179,27 +184,30 @@ def _estimates(
             say(f"estimating {design.outcome}: {title}")
             own = design if match is None else pairs[design.outcome, match]
             with about(f"Outcome {design.outcome!r}, {title}"):
-                made.append((estimator.estimate(own), own))
+                made.append(_Made(estimator.estimate(own), estimator, own))
     return made
 
 
+def _headline(made: Sequence[_Made], outcome: str) -> _Made:
+    """Return what gives an outcome's headline."""
+    head = headline_result([one.result for one in made], outcome)
+    return next(one for one in made if one.result is head)
+
+
 def _findings(
-    file: StudyFile,
-    sealed: Sequence[SealedDesign],
-    results: Sequence[EstimationResult],
-    placebo: Sequence[SealedDesign],
+    file: StudyFile, made: Sequence[_Made], placebo: Sequence[SealedDesign]
 ) -> dict[str, tuple[Finding, ...]]:
     """Findings on the highest rung of each outcome, which is the one that a reader relies on."""
-    found = {}
-    for design in sealed:
-        head = headline_result(results, design.outcome)
-        placebos = _placebo_results(file, head, placebo)
-        # The headline may come from a matched design: its own is the one to look at.
-        own = head.design if isinstance(head.design, SealedDesign) else design
+    found, results = {}, [one.result for one in made]
+    for outcome in file.study.evaluated:
+        head, estimator, given = _headline(made, outcome)
+        placebos = _placebo_results(estimator, head, placebo)
+        # A method may have set some firms of its design apart: theirs is the one to look at.
+        own = head.design if isinstance(head.design, SealedDesign) else given
         about_head = diagnose(own, head, placebos=placebos)
         if file.study.sensitivity:  # it is shown beside the estimates
             about_head = tuple(f for f in about_head if f.id != "sensitivity")
-        found[design.outcome] = (*about_head, *_of_match(results, head))
+        found[outcome] = (*about_head, *_of_match(results, head))
     return found
 
 
@@ -225,10 +233,9 @@ def _of_match(results: Sequence[EstimationResult], head: EstimationResult) -> tu
 
 
 def _placebo_results(
-    file: StudyFile, head: EstimationResult, placebo: Sequence[SealedDesign]
+    estimator: Estimator, head: EstimationResult, placebo: Sequence[SealedDesign]
 ) -> list[EstimationResult]:
     """Estimate outcomes that support cannot move as the headline was estimated."""
-    estimator = _estimator_of(file, head)
     scales = estimator.spec.scales
     made = []
     for design in placebo:
@@ -237,16 +244,6 @@ def _placebo_results(
         with about(f"Placebo outcome {design.outcome!r}"):
             made.append(estimator.estimate(_matched_like(head.design, design)))
     return made
-
-
-def _estimator_of(file: StudyFile, result: EstimationResult) -> Estimator:
-    """Return the estimator of the study that made a result."""
-    own = result.provenance
-    return next(
-        e
-        for e in file.estimators
-        if e.spec.id == own.estimator and parameters_of(e) == own.parameters
-    )
 
 
 def _matched_like(other: Any, design: SealedDesign) -> SealedDesign:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
 
 from exportimpact.core.estimand import Estimand
 from exportimpact.core.exhibit import Exhibit
+from exportimpact.core.notebook import tables_html
 from exportimpact.core.result import check_level
 from exportimpact.core.step import Step
 from exportimpact.language import Message, message
@@ -130,9 +130,8 @@ class Margins:
 
     def _repr_html_(self) -> str:
         said = [*(f"Assumed: {a}" for a in self.assumptions), *map(str, self.notes)]
-        listed = "".join(f"<li>{escape(line)}</li>" for line in said)
         exhibit = self.exhibit.table.drop(columns=["outcome", "quantity"])
-        return f"<p>{escape(self._title)}</p>{exhibit.to_html(index=False)}<ul>{listed}</ul>"
+        return tables_html(self._title, [exhibit], said)
 
     @property
     def _title(self) -> str:
